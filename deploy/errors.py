@@ -1,0 +1,182 @@
+"""Every way in which a command can end without its result; the sentence that cures each one is `deploy/cli/cures.py`'s.
+
+    SlimdeployError                    a bare problem; `exit_code` is what the process will end with
+    ├── UsageError            (2)      what was asked can't be done as it was asked; no network was touched
+    │   ├── UnknownName                a board or host that nobody knows; carries the near misses
+    │   ├── BadFile                    a TOML or state file with faults; carries all of them
+    │   ├── BadToken                   a bot token that is missing or not `digits:35 characters`
+    │   ├── NoHost                     a board for which no host is remembered
+    │   ├── ToolchainMissing           no Go that is new enough
+    │   ├── BuildFailed                `go build` ended with a fault, or the ELF header is not the target's
+    │   └── Unsupported                this machine can't do it (no /proc, no fork)
+    ├── NotMeasured           (3)      a proof is missing, so there is no figure
+    └── HostError             (4)      the host is out of reach, refused, or failed; carries the host's address
+        ├── Unreachable                nothing answers, or not in time
+        ├── HostKeyUnknown             the key has not been seen before; carries its fingerprint
+        ├── HostKeyChanged             the key is not the one that is remembered
+        ├── AuthenticationRefused      the server takes none of the keys that were offered
+        ├── ForwardRefused             the server opens no forwarded channel
+        ├── DeadlineExceeded           a command on the board did not end in time
+        ├── ConnectionLost             the connection went away in mid-command
+        ├── CommandFailed              a script ended with a non-zero status; carries what it printed
+        ├── BadAnswer                  what the board printed is not an answer to what it was asked
+        ├── Refused                    preflight found that the board can't take this release
+        └── NotReady                   the release started and did not become, or stay, ready
+
+No traceback reaches a user for any of these; anything else is a fault of slimdeploy and is shown as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class SlimdeployError(Exception):
+    """A bare problem, in one sentence without a final stop and without a cure."""
+
+    exit_code = 1
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+class UsageError(SlimdeployError):
+    """What was asked can't be done as it was asked."""
+
+    exit_code = 2
+
+
+class UnknownName(UsageError):
+    """`kind` has no entry called `name`; `near` are the closest that exist, best first."""
+
+    def __init__(self, kind: str, name: str, near: Sequence[str] = (), known: Sequence[str] = ()) -> None:
+        super().__init__(f"there is no {kind} called {name!r}")
+        self.kind, self.name, self.near, self.known = kind, name, tuple(near), tuple(known)
+
+
+class BadFile(UsageError):
+    """The file at `path` has faults; `faults` holds every one of them, a sentence each."""
+
+    def __init__(self, path: str, faults: Sequence[str]) -> None:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        super().__init__(f"{path} has {count}:" + "".join(f"\n  - {fault}" for fault in faults))
+        self.path, self.faults = path, tuple(faults)
+
+
+class BadToken(UsageError):
+    """No bot token, or one that Telegram can't have given. The token itself is never in the message."""
+
+
+class NoHost(UsageError):
+    """No host is remembered for `board`."""
+
+    def __init__(self, board: str) -> None:
+        super().__init__(f"no host is remembered for the board {board!r}")
+        self.board = board
+
+
+class ToolchainMissing(UsageError):
+    """No Go toolchain is new enough; `looked_at` says what was found where, a line each."""
+
+    def __init__(self, needed: str, looked_at: Sequence[str]) -> None:
+        super().__init__(f"no Go {needed} or newer was found" + "".join(f"\n  - {line}" for line in looked_at))
+        self.needed, self.looked_at = needed, tuple(looked_at)
+
+
+class BuildFailed(UsageError):
+    """The build ended with a fault; `output` is what the Go command printed."""
+
+    def __init__(self, problem: str, output: str = "") -> None:
+        super().__init__(problem)
+        self.output = output
+
+
+class Unsupported(UsageError):
+    """This machine lacks what the command needs."""
+
+
+class NotMeasured(SlimdeployError):
+    """A proof is missing; the problem names it."""
+
+    exit_code = 3
+
+
+class HostError(SlimdeployError):
+    """Something about a host; `host` is its address as the user would write it."""
+
+    exit_code = 4
+
+    def __init__(self, problem: str, host: str = "") -> None:
+        super().__init__(problem)
+        self.host = host
+
+
+class Unreachable(HostError):
+    """Nothing answers at the host's address, or not in time."""
+
+
+class HostKeyUnknown(HostError):
+    """The host's key has not been seen before; `fingerprint` is `SHA256:…` as OpenSSH prints it."""
+
+    def __init__(self, host: str, key_type: str, fingerprint: str) -> None:
+        super().__init__(f"the {key_type} host key {fingerprint} of {host} has not been seen before", host)
+        self.key_type, self.fingerprint = key_type, fingerprint
+
+
+class HostKeyChanged(HostError):
+    """The host's key is not the one remembered in `known_hosts`; both fingerprints are carried."""
+
+    def __init__(self, host: str, offered: str, remembered: str, known_hosts: str) -> None:
+        super().__init__(f"the host key of {host} has changed: it offers {offered}, remembered is {remembered}", host)
+        self.offered, self.remembered, self.known_hosts = offered, remembered, known_hosts
+
+
+class AuthenticationRefused(HostError):
+    """The server takes none of the keys that were offered."""
+
+
+class ForwardRefused(HostError):
+    """The server opens no forwarded channel (AllowTcpForwarding no), or nothing listens at its end."""
+
+
+class DeadlineExceeded(HostError):
+    """A command on the board did not end within its deadline."""
+
+
+class ConnectionLost(HostError):
+    """The connection went away in mid-command."""
+
+
+class CommandFailed(HostError):
+    """A script ended with a status other than 0; `stdout` and `stderr` are what it printed, cleaned for display."""
+
+    def __init__(
+        self, problem: str, host: str = "", *, exit_status: int = 1, stdout: str = "", stderr: str = ""
+    ) -> None:
+        super().__init__(problem, host)
+        self.exit_status, self.stdout, self.stderr = exit_status, stdout, stderr
+
+
+class BadAnswer(HostError):
+    """What the board printed is not an answer to the question; `detail` quotes the start of it."""
+
+    def __init__(self, problem: str, host: str = "", *, detail: str = "") -> None:
+        super().__init__(problem, host)
+        self.detail = detail
+
+
+class Refused(HostError):
+    """Preflight found that the board can't take this release; `reason` is one of the keys in `deploy/cli/cures.py`."""
+
+    def __init__(self, reason: str, problem: str, host: str = "") -> None:
+        super().__init__(problem, host)
+        self.reason = reason
+
+
+class NotReady(HostError):
+    """The release started and did not become, or stay, ready; `log` is the end of its log, cleaned for display."""
+
+    def __init__(self, problem: str, host: str = "", *, log: str = "", restored: bool = False) -> None:
+        super().__init__(problem, host)
+        self.log, self.restored = log, restored

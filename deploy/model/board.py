@@ -1,0 +1,37 @@
+"""Knows what one kind of hardware is like. Boards are data: `boards/*.toml`, read by `deploy/catalogue.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from deploy.model.limits import Limits
+from deploy.model.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One kind of hardware. Sizes are in KiB; `boards/_example.toml` explains every field."""
+
+    name: str
+    title: str
+    target: Target
+    ram_kib: int
+    """What is soldered on."""
+    visible_ram_kib: int | None = None
+    """What the vendor's Linux sees of it, where that is known."""
+    connection: str = "ssh"
+    """"ssh", or "loopback" for the board that runs on the controller itself."""
+    user: str = "root"
+    port: int = 22
+    prefix: str = "/opt/picoclaw"
+    """Where releases live on the board; a leading "~/" is the login's home folder there."""
+    init: str = "detached"
+    """The vendor image's service manager: systemd, openrc, procd, busybox_init or detached."""
+    sftp: bool = True
+    """Whether the vendor's SSH server has an SFTP subsystem."""
+    health_port: int = 8080
+    limits: Limits = field(default_factory=Limits)
+    tags: tuple[str, ...] = ("telegram", "smallbuf")
+    sources: tuple[str, ...] = ()
+    """Where each fact comes from."""
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,71 @@
+"""Knows where things lie on a board, under its prefix. Paths are POSIX text; a leading "~/" is the login's home there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths under `prefix` for a binary called `name`."""
+
+    prefix: str
+    name: str = "picoclaw"
+
+    @property
+    def releases(self) -> str:
+        """The folder that holds one folder a release."""
+        return f"{self.prefix}/releases"
+
+    def release(self, release_id: str) -> str:
+        """The folder of one release."""
+        return f"{self.releases}/{release_id}"
+
+    def binary(self, release_id: str) -> str:
+        """The installed binary of one release."""
+        return f"{self.release(release_id)}/{self.name}"
+
+    @property
+    def current(self) -> str:
+        """The symbolic link to the release that should run."""
+        return f"{self.prefix}/current"
+
+    @property
+    def previous(self) -> str:
+        """The symbolic link to the release before it."""
+        return f"{self.prefix}/previous"
+
+    @property
+    def config(self) -> str:
+        """The gateway's config, mode 0600."""
+        return f"{self.prefix}/config.json"
+
+    @property
+    def ca_file(self) -> str:
+        """The CA bundle that the gateway is told to trust, where it is not the board's own."""
+        return f"{self.prefix}/ca.pem"
+
+    @property
+    def run(self) -> str:
+        """Run-time files: the supervisor and the PID files."""
+        return f"{self.prefix}/run"
+
+    @property
+    def pid_file(self) -> str:
+        """One line: the gateway's PID, a space, its start ticks (field 22 of /proc/PID/stat)."""
+        return f"{self.run}/gateway.pid"
+
+    @property
+    def supervisor_pid_file(self) -> str:
+        """The same for the supervisor that restarts the gateway."""
+        return f"{self.run}/supervisor.pid"
+
+    @property
+    def log(self) -> str:
+        """The folder of logs."""
+        return f"{self.prefix}/log"
+
+    @property
+    def log_file(self) -> str:
+        """What the gateway and its supervisor print."""
+        return f"{self.log}/gateway.log"

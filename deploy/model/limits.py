@@ -1,0 +1,28 @@
+"""Knows the limits that a gateway runs under; setting them is the service's work, reading them back the evidence's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deploy.model.units import MIB, go_size
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Soft limits, obeyed by the Go runtime: GOMEMLIMIT in bytes, GOGC in percent, GOMAXPROCS in threads.
+
+    GOMEMLIMIT counts what the Go runtime maps, not the binary's own pages: it proves nothing about VmRSS
+    (runtime/debug.SetMemoryLimit).
+    """
+
+    gomemlimit_bytes: int = 5 * MIB
+    gogc_percent: int = 20
+    gomaxprocs: int = 1
+
+    def environment(self) -> dict[str, str]:
+        """The three variables as the process gets them."""
+        return {
+            "GOMEMLIMIT": go_size(self.gomemlimit_bytes),
+            "GOGC": str(self.gogc_percent),
+            "GOMAXPROCS": str(self.gomaxprocs),
+        }

@@ -1,0 +1,111 @@
+"""Knows what a memory reading holds: samples, evidence, circumstances. Taking and judging one is `deploy/memory`'s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+KINDS = ("idle", "live", "bench")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process on a host, told from a later one with the same PID by its start time.
+
+    `start_ticks` is field 22 of /proc/PID/stat, in clock ticks since boot (proc(5)).
+    """
+
+    pid: int
+    start_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at one process. All sizes in KiB; None where this kernel doesn't have the figure.
+
+    `vm_rss_kib` and the Rss* fields come from /proc/PID/status, whose counters lag; `rollup_*` and `pss_*` from
+    /proc/PID/smaps_rollup, which walks the page tables (Documentation/filesystems/proc.rst).
+    """
+
+    at_s: float
+    """Seconds since boot on the board's own clock (/proc/uptime)."""
+    process: Process
+    state: str
+    """One letter: R, S, D, Z, T … (proc(5))."""
+    vm_rss_kib: int
+    vm_hwm_kib: int
+    rss_anon_kib: int | None
+    rss_file_kib: int | None
+    rss_shmem_kib: int | None
+    vm_swap_kib: int | None
+    threads: int
+    cpu_ticks: int
+    """utime + stime, fields 14 and 15 of /proc/PID/stat."""
+    rollup_rss_kib: int | None = None
+    pss_kib: int | None = None
+    pss_anon_kib: int | None = None
+    private_kib: int | None = None
+    lazy_free_kib: int | None = None
+    cgroup_current_kib: int | None = None
+    cgroup_peak_kib: int | None = None
+    mem_available_kib: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One proof. `ok` is True (it holds), False (it does not, or could not be had: then nothing is measured).
+
+    `name` is a stable key such as "right_process"; `title` is what people read; `detail` is what was seen.
+    `required` False marks a circumstance that is worth showing and never decides.
+    """
+
+    name: str
+    title: str
+    ok: bool
+    detail: str
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCount:
+    """What both sides counted in a live check. `tls` is protocol and cipher, "" where there was no TLS."""
+
+    sent: int
+    """Messages that a user sent (injected at the Bot API)."""
+    received: int
+    """Messages that the gateway itself counts as inbound."""
+    answered: int
+    """Replies that arrived at the Bot API for those messages."""
+    tls: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Samples, evidence and circumstances. `kind` is one of KINDS and is named wherever the figure is."""
+
+    kind: str
+    samples: tuple[Sample, ...]
+    evidence: tuple[Evidence, ...]
+    circumstances: dict[str, str] = field(default_factory=dict)
+    live: LiveCount | None = None
+
+    @property
+    def rss_kib(self) -> int | None:
+        """The highest steady VmRSS, or None without samples."""
+        return max((sample.vm_rss_kib for sample in self.samples), default=None)
+
+    @property
+    def rss_error_kib(self) -> int | None:
+        """The error bar: the largest |VmRSS - smaps_rollup Rss| over the samples; None where the kernel has no rollup."""
+        gaps = [abs(s.vm_rss_kib - s.rollup_rss_kib) for s in self.samples if s.rollup_rss_kib is not None]
+        return max(gaps, default=None)
+
+    @property
+    def hwm_kib(self) -> int | None:
+        """The highest VmHWM, or None without samples."""
+        return max((sample.vm_hwm_kib for sample in self.samples), default=None)
+
+    @property
+    def highest(self) -> Sample | None:
+        """The sample with the highest VmRSS, from which RssAnon, RssFile and PSS are quoted."""
+        return max(self.samples, key=lambda sample: sample.vm_rss_kib, default=None)
