@@ -96,7 +96,7 @@ class Reading:
 
     @property
     def rss_error_kib(self) -> int | None:
-        """The error bar: the largest |VmRSS - smaps_rollup Rss| over the samples; None where the kernel has no rollup."""
+        """The error bar: the largest |VmRSS - smaps_rollup Rss| of the samples; None where the kernel has no rollup."""
         gaps = [abs(s.vm_rss_kib - s.rollup_rss_kib) for s in self.samples if s.rollup_rss_kib is not None]
         return max(gaps, default=None)
 

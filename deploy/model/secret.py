@@ -1,4 +1,4 @@
-"""Knows how to hold a secret so that it can't be printed by accident; who may reveal one is the transport's business."""
+"""Knows how to hold a secret so that it is not printed by accident; revealing one is the transport's business."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _BOT_TOKEN = re.compile(r"[0-9]{5,20}:[A-Za-z0-9_-]{35}")
 
 
 class Secret:
-    """Bytes that mask themselves in `repr`, `str` and formatting. `reveal()` is called where they are sent, nowhere else."""
+    """Bytes that mask themselves in `repr`, `str` and formatting; `reveal()` is called where they are sent."""
 
     __slots__ = ("_value",)
 

@@ -1,0 +1,53 @@
+"""Knows the sh functions that several scripts need; every one keeps to what POSIX and BusyBox ash both have.
+
+Who calls them, and on which paths, is the scripts' business.
+"""
+
+from __future__ import annotations
+
+HASH = """\
+hash_of() {
+    if command -v sha256sum >/dev/null 2>&1; then set -- "$(sha256sum <"$1" 2>/dev/null)"
+    elif command -v openssl >/dev/null 2>&1; then set -- "$(openssl dgst -sha256 <"$1" 2>/dev/null)"; set -- "${1##* }"
+    else return 1; fi
+    [ -n "$1" ] && printf '%s\\n' "${1%% *}"
+}
+"""
+"""hash_of FILE: the file's SHA-256 in hex; fails where the board has neither sha256sum nor openssl."""
+
+TICKS = """\
+ticks_of() {
+    set -- "$(cat "/proc/$1/stat" 2>/dev/null)"
+    [ -n "$1" ] || return 1
+    set -- ${1##*) }
+    printf '%s\\n' "${20}"
+}
+"""
+"""ticks_of PID: field 22 of /proc/PID/stat. The cut at the last ")" is for names with blanks or brackets (proc(5))."""
+
+RUNNING = (
+    TICKS
+    + """\
+running_pid() {
+    [ -r "$1" ] && read -r rp_pid rp_ticks <"$1" && [ -n "$rp_pid" ] || return 1
+    [ "$(ticks_of "$rp_pid")" = "$rp_ticks" ] || return 1
+    printf '%s\\n' "$rp_pid"
+}
+"""
+)
+"""running_pid FILE: the PID in a pid file, but only while that very process (same start ticks) is there."""
+
+NAP = """\
+nap() { sleep 0.1 2>/dev/null || sleep 1; }
+uptime_s() { read -r up_s up_rest </proc/uptime; printf '%s\\n' "${up_s%%.*}"; }
+"""
+"""nap: a tenth of a second, or one where sleep takes no fractions. uptime_s: whole seconds since boot, RTC or not."""
+
+SWITCH_LINK = """\
+switch_link() {
+    rm -f "$2.next" && ln -s "$1" "$2.next" || return 1
+    mv -T -f "$2.next" "$2" 2>/dev/null && return 0
+    rm -f "$2.next"; ln -sfn "$1" "$2"
+}
+"""
+"""switch_link DESTINATION LINK: atomic where mv has -T (GNU, BusyBox from 1.34 on), else unlink and link again."""
