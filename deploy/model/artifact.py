@@ -1,4 +1,4 @@
-"""Knows what one built binary is, and the release that it becomes on a host. Building and installing are others' work."""
+"""Knows what one built binary is, and the release that it becomes on a host. Building one is others' work."""
 
 from __future__ import annotations
 

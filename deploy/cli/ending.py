@@ -1,0 +1,93 @@
+"""Knows how a command ends: with its result, with a problem and its cure, or at Ctrl-C; and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from invoke.exceptions import Exit
+
+from deploy.cli.cures import cure
+from deploy.errors import BuildFailed, CommandFailed, NotReady, SlimdeployError
+
+INTERRUPTED = 130
+"""128 + SIGINT, as shells report it."""
+
+
+def evidence_of(error: SlimdeployError) -> str:
+    """What the error carries beside its sentence: the compiler's output, the script's, the log's last lines."""
+    match error:
+        case BuildFailed(output=text) if text:
+            return text
+        case NotReady(log=text) if text:
+            return f"the end of the gateway's log:\n{text}"
+        case CommandFailed(stdout=stdout, stderr=stderr):
+            return "\n".join(part for part in (stdout, stderr) if part.strip())
+    return ""
+
+
+def problem_document(error: SlimdeployError) -> dict[str, Any]:
+    """The JSON document of a command that ended with a problem (docs/json.md)."""
+    return {
+        "verdict": "NOT MEASURED" if error.exit_code == 3 else None,
+        "reason": error.problem,
+        "error": {
+            "kind": type(error).__name__,
+            "problem": error.problem,
+            "cure": cure(error),
+            "host": getattr(error, "host", ""),
+            "notes": list(getattr(error, "__notes__", [])),
+            "exit_code": error.exit_code,
+        },
+    }
+
+
+def command(function: Callable[..., int]) -> Callable[..., None]:
+    """Make a command of `function`, which returns its exit code: no traceback for a known problem, Ctrl-C in order.
+
+    A `json` parameter of the command decides how a problem is printed: as a document on standard output, or in words on
+    standard error.
+    """
+
+    @wraps(function)
+    def run(*arguments: Any, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            code = function(*arguments, **options)
+        except SlimdeployError as error:
+            _print_problem(error, as_json=bool(options.get("json")))
+            code = error.exit_code
+        except KeyboardInterrupt as interrupt:
+            notes = [note for note in getattr(interrupt, "__notes__", [])]
+            print("\n" + "; ".join(["interrupted", *notes]), file=sys.stderr)
+            code = INTERRUPTED
+        except BrokenPipeError:
+            # Whoever read our output (head, less) has gone; nothing is left to say and nowhere to say it.
+            sys.stdout = None
+            code = 0
+        if code:
+            raise Exit(code=code)
+
+    return run
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _print_problem(error: SlimdeployError, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(problem_document(error), indent=2))
+        return
+    notes = getattr(error, "__notes__", [])
+    host = getattr(error, "host", "")
+    lines = [evidence_of(error)] if evidence_of(error) else []
+    where = ", ".join([*([host] if host and host not in error.problem else []), *notes])
+    lines.append(f"error: {error.problem}" + (f" ({where})" if where else ""))
+    if remedy := cure(error):
+        lines.append(f"  cure: {remedy}")
+    print("\n".join(lines), file=sys.stderr)

@@ -1,0 +1,101 @@
+"""Knows the order of a deployment, and how one is carried out, rehearsed or undone. What a step does is its own file's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from deploy.errors import HostError
+from deploy.interrupts import held_interrupts
+from deploy.steps.build import Build
+from deploy.steps.configure import Configure
+from deploy.steps.face import Job, LocalCommand, Observer, Step, StepRecord
+from deploy.steps.measure import Measure, TakeReading
+from deploy.steps.preflight import Preflight
+from deploy.steps.push import Push
+from deploy.steps.start import Start
+from deploy.steps.verify import Verify
+from deploy.transport.protocol import Script
+
+DEPLOY: tuple[Step, ...] = (
+    Preflight(),  # ask everything in one round trip; refuse before anything is built
+    Build(),  # go build, the ELF header held against the target
+    Push(),  # the release into its own folder, by hash; nothing that runs is touched
+    Configure(),  # the config as bytes, staged beside the old one
+    Start(),  # one script: stop, switch, start under limits
+    Verify(),  # ready, and still ready: the deployment is committed, or put back
+)
+
+
+def deployment(take: TakeReading | None) -> tuple[Step, ...]:
+    """DEPLOY, then Measure with `take`; without one the deployment ends when it is verified."""
+    return (*DEPLOY, Measure(take)) if take else DEPLOY
+
+
+def carry_out(
+    steps: Sequence[Step], job: Job, observer: Observer, clock: Callable[[], float] = time.monotonic
+) -> tuple[StepRecord, ...]:
+    """Run the steps in order. When one fails, or Ctrl-C arrives, what was changed is put back, last first.
+
+    Raises what the step raised; its notes (`__notes__`) name the step and say what became of the putting back.
+    """
+    records: list[StepRecord] = []
+    begun: list[Step] = []
+    for step in steps:
+        observer.started(step.title)
+        started_s, asked = clock(), job.transport.round_trips
+        try:
+            reason, detail = step.skip(job), ""
+            if reason is None:
+                begun.append(step)
+                detail = step.run(job, observer)
+        except BaseException as error:
+            error.add_note(f"in step {step.title}")
+            if not job.committed:
+                _put_back(begun, job, error)
+            raise
+        record = StepRecord(step.title, reason, detail, clock() - started_s, job.transport.round_trips - asked)
+        records.append(record)
+        observer.finished(record)
+    return tuple(records)
+
+
+def _put_back(begun: Sequence[Step], job: Job, error: BaseException) -> None:
+    failures = []
+    with held_interrupts():
+        for step in reversed(begun):
+            try:
+                step.undo(job)
+            except HostError as problem:
+                failures.append(f"{step.title} could not be undone: {problem.problem}")
+    for failure in failures:
+        error.add_note(failure)
+    if job.switched and not failures:
+        before = job.known.installed.current
+        running = "and runs" if job.known.running else "and stopped, as it was"
+        error.add_note(f"release {before} is back {running}" if before else "nothing was installed before: nothing runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What one step of a dry run would do: a reason to do nothing, or commands."""
+
+    title: str
+    skipped: str | None
+    commands: tuple[Script | LocalCommand, ...]
+
+
+def rehearse(steps: Sequence[Step], job: Job, observer: Observer) -> tuple[Rehearsed, ...]:
+    """What `carry_out` would do, without doing it. Only Preflight runs, which changes nothing.
+
+    Where a value is not known before the build (the release's id), a name in capitals stands for it.
+    """
+    rows = []
+    for step in steps:
+        commands = step.commands(job)
+        if isinstance(step, Preflight):
+            step.run(job, observer)
+        reason = step.skip(job)
+        rows.append(Rehearsed(step.title, reason, () if reason else step.commands(job) or commands))
+    return tuple(rows)

@@ -1,0 +1,154 @@
+"""Knows how to show things to a person: progress while it happens, then tables. The only module that knows Rich.
+
+On a terminal there are colours, a spinner and bars; anywhere else each event is one plain line. NO_COLOR is honoured by
+Rich itself (no-color.org). What is shown, and in which words, is decided by the callers; text is never read as markup.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from deploy.steps.face import StepRecord
+
+STYLES = {"PASS": "bold green", "FAIL": "bold red", "NOT MEASURED": "bold yellow"}
+
+_NARROWEST = 60
+
+
+class Screen:
+    """One place to print to. `quiet` prints nothing but errors (with --json, standard output is not ours)."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._out = Console(file=sys.stdout, quiet=quiet, highlight=False, soft_wrap=False)
+        self._err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        if not self._out.is_terminal and self._out.width < _NARROWEST:
+            self._out.width = _NARROWEST
+        self.quiet = quiet
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """One line, or several, as they are."""
+        self._out.print(Text(text, style=style), soft_wrap=True)
+
+    def error(self, text: str, style: str = "") -> None:
+        """The same on standard error, quiet or not."""
+        self._err.print(Text(text, style=style))
+
+    def pairs(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
+        """A table of names and values; a value that is a verdict gets its colour."""
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_header=False, padding=(0, 1))
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(overflow="fold")
+        for name, value in rows:
+            style = next((STYLES[verdict] for verdict in STYLES if value.startswith(verdict)), "")
+            table.add_row(Text(name), Text(value, style=style))
+        self._out.print(table)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table with a heading a column."""
+        table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*[Text(cell, style=STYLES.get(cell, "")) for cell in row])
+        self._out.print(table)
+
+    def steps(self) -> Steps:
+        """An observer of a deployment; a context, because a terminal has to be put back in order."""
+        return Steps(self._out)
+
+
+class Steps:
+    """Shows steps as they go: a live line on a terminal, plain lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = console.is_terminal and not console.quiet
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[note]}", style="dim"),
+            console=console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._last_note = ""
+
+    def __enter__(self) -> Steps:
+        if self._live:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._drop()
+        if self._live:
+            self._progress.stop()
+
+    def _drop(self) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+
+    def started(self, title: str) -> None:
+        """A step begins."""
+        self._drop()
+        self._last_note = ""
+        if self._live:
+            self._task = self._progress.add_task(title, total=None, note="")
+
+    def note(self, text: str) -> None:
+        """What the step is doing now; a line of its own where there is no terminal, unless it says the same again."""
+        if self._task is not None:
+            self._progress.update(self._task, note=text[:60])
+        elif text != self._last_note:
+            self._console.print(Text(f"    {text}"), soft_wrap=True)
+        self._last_note = text
+
+    def progress(self, done: int, total: int) -> None:
+        """How far the step is; shown on a terminal only."""
+        if self._task is not None:
+            self._progress.update(self._task, completed=done, total=max(1, total))
+
+    def finished(self, record: StepRecord) -> None:
+        """One line that stays: done or skipped, how long, and what came of it."""
+        self._drop()
+        mark, style = ("=", "dim") if record.skipped else ("+", "green")
+        seconds = "" if record.skipped else f"  ({record.seconds:.1f} s)"
+        line = Text()
+        line.append(f"{mark} {record.title:<10} ", style=style)
+        line.append(f"{record.skipped or record.detail}{seconds}")
+        self._console.print(line, soft_wrap=True)
+
+
+class Silent:
+    """An observer for --json: says nothing."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def started(self, title: str) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def progress(self, done: int, total: int) -> None:
+        """Nothing."""
+
+    def finished(self, record: StepRecord) -> None:
+        """Nothing."""

@@ -1,0 +1,148 @@
+"""Knows what every step looks like and what travels from one to the next; what a step does is its own file's business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from deploy.model.artifact import Artifact
+from deploy.model.board import Board
+from deploy.model.facts import HostFacts
+from deploy.model.gateway_config import GatewayConfig
+from deploy.model.layout import Layout
+from deploy.model.limits import Limits
+from deploy.model.reading import Process, Reading
+from deploy.model.source import Source
+from deploy.model.verdict import Verdict
+from deploy.service.detached import Detached
+from deploy.transport.protocol import Script, Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the user asked for, complete before a network is touched."""
+
+    board: Board
+    source: Source
+    limits: Limits
+    config: GatewayConfig
+    prefix: str
+    prefix_is_fixed: bool = False
+    """Whether the user named the prefix: then no other is taken where it is not writable."""
+    version: str = ""
+    """The version that the binary tells; "" lets the source decide."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One deployment under way: the plan, the connection, and what the steps have found out so far."""
+
+    plan: Plan
+    transport: Transport
+    facts: HostFacts | None = None
+    artifact: Artifact | None = None
+    staged: list[str] = field(default_factory=list)
+    """Paths on the board whose new text waits beside them."""
+    switched: bool = False
+    committed: bool = False
+    """True once Verify is content: from then on nothing is put back."""
+    process: Process | None = None
+    reading: Reading | None = None
+    verdict: Verdict | None = None
+
+    @property
+    def known(self) -> HostFacts:
+        """What preflight learned. Asking before Preflight ran is a fault in the order of the steps."""
+        if self.facts is None:
+            raise LookupError("Preflight has not run yet")
+        return self.facts
+
+    @property
+    def built(self) -> Artifact:
+        """What Build made or found. Asking before Build ran is a fault in the order of the steps."""
+        if self.artifact is None:
+            raise LookupError("Build has not run yet")
+        return self.artifact
+
+    @property
+    def layout(self) -> Layout:
+        """Where things lie on this board, with the prefix that preflight settled on."""
+        prefix = self.facts.place.prefix if self.facts else self.plan.prefix
+        return Layout(prefix, self.plan.source.binary)
+
+    @property
+    def service(self) -> Detached:
+        """The service manager that keeps the gateway running."""
+        return Detached(self.layout, self.plan.limits)
+
+    @property
+    def release_id(self) -> str:
+        """The release's id, or a stand-in for it in a dry run of something that is not built yet."""
+        return self.artifact.release_id if self.artifact else "SHA256-OF-THE-ARTIFACT"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """How one step went: skipped for a reason, or done with a detail that people read."""
+
+    title: str
+    skipped: str | None
+    detail: str
+    seconds: float
+    round_trips: int
+
+
+class Observer(Protocol):
+    """Who is told how a deployment goes. Nothing below `deploy/cli` prints."""
+
+    def started(self, title: str) -> None:
+        """A step begins."""
+        ...
+
+    def note(self, text: str) -> None:
+        """One line of what the step is doing now."""
+        ...
+
+    def progress(self, done: int, total: int) -> None:
+        """How far the step is: bytes or messages, as its title says."""
+        ...
+
+    def finished(self, record: StepRecord) -> None:
+        """The step has ended well."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCommand:
+    """What would run on the controller: shown by a dry run."""
+
+    title: str
+    argv: tuple[str, ...]
+    environment: dict[str, str]
+    folder: Path
+
+
+class Step(Protocol):
+    """One verb of a deployment."""
+
+    @property
+    def title(self) -> str:
+        """The verb, for people: "Build"."""
+        ...
+
+    def skip(self, job: Job) -> str | None:
+        """Why there is nothing to do, or None. Asks no host."""
+        ...
+
+    def commands(self, job: Job) -> tuple[Script | LocalCommand, ...]:
+        """What `run` would run, in order: the dry run's text."""
+        ...
+
+    def run(self, job: Job, observer: Observer) -> str:
+        """Do it, note the outcome in `job`, return one line about it. Raises errors with the bare problem."""
+        ...
+
+    def undo(self, job: Job) -> None:
+        """Put back what `run` changed, wholly or in part, after it or a later step failed. Only after `run` began."""
+        ...

@@ -1,0 +1,130 @@
+"""Knows what has to be true of a board before anything is built or changed; how it is asked is `board_shell`'s."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deploy.board_shell.framing import Framing
+from deploy.board_shell.preflight import Question, parse_preflight, preflight_script
+from deploy.errors import Refused
+from deploy.model.facts import ElfIdentity, HostFacts
+from deploy.model.layout import Layout
+from deploy.model.target import ELF_OF_GOARCH, Target
+from deploy.steps.asking import must
+from deploy.steps.face import Job, LocalCommand, Observer
+from deploy.transport.protocol import Script
+
+# e_machine numbers (elf(5), /usr/include/elf.h) by the names that the targets use.
+_MACHINES = {
+    "EM_386": 3,
+    "EM_MIPS": 8,
+    "EM_ARM": 40,
+    "EM_X86_64": 62,
+    "EM_AARCH64": 183,
+    "EM_RISCV": 243,
+    "EM_LOONGARCH": 258,
+}
+
+# `uname -m` of a 64-bit kernel that may carry a 32-bit user land: a static 64-bit binary runs there all the same.
+_KERNEL_MACHINES = {"amd64": ("x86_64",), "arm64": ("aarch64",), "riscv64": ("riscv64",)}
+
+ASSUMED_BINARY_KIB = 6 * 1024
+"""What a binary that is not built yet is taken to need: the gateway's largest target is below 5 MiB."""
+
+CLOCK_TOLERANCE_S = 24 * 3600
+"""A clock that is further off is a board without a set clock; certificates are then "not yet valid" or expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """Asks everything in one round trip and refuses early."""
+
+    now: Callable[[], float] = time.time
+    title: str = "Preflight"
+
+    def skip(self, job: Job) -> str | None:
+        """Never: every later skip rests on what is asked here."""
+        return None
+
+    def commands(self, job: Job) -> tuple[Script | LocalCommand, ...]:
+        """The one script (its nonce is new every time)."""
+        return (preflight_script(_question(job), Framing.new()),)
+
+    def run(self, job: Job, observer: Observer) -> str:
+        """Ask, note the facts, raise Refused where the board can't take the release."""
+        framing = Framing.new()
+        completed = must(job.transport, preflight_script(_question(job), framing))
+        facts = parse_preflight(framing, completed.stdout)
+        job.facts = facts
+        refuse(job, facts, int(self.now()))
+        place = facts.place
+        return f"{facts.system} {facts.kernel_release} {facts.machine}, {place.free_kib // 1024} MiB free at {place.prefix}"
+
+    def undo(self, job: Job) -> None:
+        """Nothing was changed."""
+
+
+def _question(job: Job) -> Question:
+    plan = job.plan
+    layout = Layout(plan.prefix, plan.source.binary)
+    return Question(layout, plan.config.health_port, plan.prefix_is_fixed)
+
+
+def runs_here(target: Target, facts: HostFacts) -> bool:
+    """Whether a static binary for `target` can run on the board, by the ELF header of the board's own programs.
+
+    `uname -m` alone can't tell: it says "mips" for both byte orders and "armv7l" for a v8 kernel in 32-bit mode.
+    """
+    name, bits, little_endian = ELF_OF_GOARCH[target.goarch]
+    if facts.elf == ElfIdentity(bits, little_endian, _MACHINES[name]):
+        return True
+    return facts.machine in _KERNEL_MACHINES.get(target.goarch, ())
+
+
+def describe_elf(elf: ElfIdentity) -> str:
+    """An ELF identity for people: "64-bit little-endian RISCV"."""
+    names = {number: name.removeprefix("EM_") for name, number in _MACHINES.items()}
+    order = "little" if elf.little_endian else "big"
+    return f"{elf.bits}-bit {order}-endian {names.get(elf.machine, f'machine {elf.machine}')}"
+
+
+def refuse(job: Job, facts: HostFacts, now_s: int) -> None:
+    """Raise Refused for the first thing that stands in the way; the cure for each reason is in `deploy/cli/cures.py`."""
+    host, plan, place = job.transport.host, job.plan, facts.place
+    target = plan.board.target
+    if facts.system != "Linux":
+        raise Refused("not_linux", f"the board runs {facts.system}, not Linux", host)
+    if not runs_here(target, facts):
+        theirs = describe_elf(facts.elf)
+        raise Refused(
+            "wrong_architecture", f"the board runs {theirs} programs, {plan.board.name} is built for {target}", host
+        )
+    if target.goarch == "arm" and target.variant.startswith("7") and facts.machine.startswith(("armv5", "armv6")):
+        raise Refused("wrong_architecture", f"the CPU is {facts.machine}, {plan.board.name} is built for {target}", host)
+    if not place.writable:
+        why = "is mounted read-only" if "ro" in place.mount_options else "can't be written by this login"
+        raise Refused("read_only", f"{place.prefix} (on {place.mount_point}) {why}", host)
+    if "noexec" in place.mount_options:
+        raise Refused("noexec", f"{place.prefix} lies on {place.mount_point}, which is mounted noexec", host)
+    artifact = job.artifact
+    if artifact is None or facts.installed.releases.get(artifact.release_id) != artifact.sha256:
+        needed_kib = artifact.size_bytes // 1024 + 1 if artifact else ASSUMED_BINARY_KIB
+        refuse_without_space(place.free_kib, needed_kib, place.mount_point, host)
+    if not facts.tools & {"sha256sum", "openssl"}:
+        raise Refused("no_hash_tool", "the board has neither sha256sum nor openssl to check what it received", host)
+    if abs(facts.clock_s - now_s) > CLOCK_TOLERANCE_S:
+        when = time.strftime("%Y-%m-%d", time.gmtime(max(0, facts.clock_s)))
+        raise Refused("clock_off", f"the board's clock says {when}; no TLS certificate will be valid there", host)
+    if not facts.ca_bundle and plan.config.ca_pem is None:
+        raise Refused("no_ca_bundle", "the board has no CA bundle, so it can't check Telegram's certificate", host)
+    if facts.port_taken:
+        port = plan.config.health_port
+        raise Refused("port_taken", f"another process on the board listens on port {port}", host)
+
+
+def refuse_without_space(free_kib: int, needed_kib: int, mount_point: str, host: str) -> None:
+    """Raise Refused where `needed_kib` do not fit."""
+    if free_kib < needed_kib:
+        raise Refused("no_space", f"{mount_point} has {free_kib} KiB free, the release needs {needed_kib} KiB", host)

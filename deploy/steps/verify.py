@@ -1,0 +1,132 @@
+"""Knows when a started gateway can be believed to run: ready, and after the settle time still the same process, ready.
+
+What is put back when it does not is `start.py`'s.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deploy.board_shell.framing import Framing
+from deploy.board_shell.health import Health, parse_answer, parse_health, question
+from deploy.board_shell.observe import observe_script, parse_observation
+from deploy.board_shell.push import drop_releases
+from deploy.errors import BadAnswer, ForwardRefused, NotReady
+from deploy.model.facts import Running
+from deploy.steps.asking import must
+from deploy.steps.face import Job, LocalCommand, Observer
+from deploy.steps.logs import log_tail
+from deploy.transport.protocol import Script
+
+READY_WITHIN_S = 30.0
+"""A slow board needs seconds for its first TLS handshake; Telegram may be asked twice."""
+
+SETTLE_S = 2.0
+"""How long it has to stay up after it was ready first."""
+
+PAUSE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Waits twice: ready, then still ready. Then the deployment is committed."""
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    settle_s: float = SETTLE_S
+    title: str = "Verify"
+
+    def skip(self, job: Job) -> str | None:
+        """Never: even where nothing was changed, a deployment ends with a gateway that is ready."""
+        return None
+
+    def commands(self, job: Job) -> tuple[Script | LocalCommand, ...]:
+        """The look at the process; GET /ready travels beside it, through a forwarded channel."""
+        return (observe_script(job.layout, Framing.new()),) if job.switched or job.facts else ()
+
+    def run(self, job: Job, observer: Observer) -> str:
+        """Raises NotReady, with the end of the log, where the gateway is not or does not stay ready."""
+        port = job.plan.config.health_port
+        if not job.switched:
+            health = self._wait_until_ready(job, observer)
+            job.committed = True
+            return f"/ready answers on port {port}; {counted(health)}"
+        self._wait_until_ready(job, observer)
+        observer.note(f"ready; settling for {self.settle_s:g} s")
+        self.sleep(self.settle_s)
+        running, health = self._look(job)
+        check(job, running)
+        if not health.ready:
+            raise self._not_ready(job, f"the gateway was ready and is not any more: {telegram(health)}")
+        job.committed = True
+        installed = job.known.installed
+        keep = {job.built.release_id, installed.current, installed.previous if installed.current == job.built.release_id else ""}
+        dropped = sorted(set(installed.releases) - keep)
+        if dropped:
+            must(job.transport, drop_releases(job.layout, dropped))
+        return f"/ready answers on port {port}, the same process for {self.settle_s:g} s, limits in force"
+
+    def undo(self, job: Job) -> None:
+        """Nothing was changed."""
+
+    def _wait_until_ready(self, job: Job, observer: Observer) -> Health:
+        port = job.plan.config.health_port
+        deadline = self.clock() + READY_WITHIN_S
+        by_forward, problem = True, "nothing answers on its health port"
+        while True:
+            try:
+                if by_forward:
+                    health = parse_answer(job.transport.request(port, question("/ready", port)))
+                else:
+                    running, health = self._look(job)
+                    check(job, running)
+                if health.ready:
+                    return health
+                problem = telegram(health)
+                if health.telegram_state == "unauthorized":
+                    raise self._not_ready(job, f"the gateway is not ready: {problem}")
+            except ForwardRefused:
+                by_forward = False  # nothing listens yet, or this server forwards nothing: ask the binary itself
+            except BadAnswer as error:
+                problem = error.problem
+            if self.clock() >= deadline:
+                raise self._not_ready(job, f"the gateway is not ready after {READY_WITHIN_S:g} s: {problem}")
+            observer.note(f"waiting until it is ready: {problem}")
+            self.sleep(PAUSE_S)
+
+    def _look(self, job: Job) -> tuple[Running | None, Health]:
+        framing = Framing.new()
+        completed = must(job.transport, observe_script(job.layout, framing))
+        running, status = parse_observation(framing, completed.stdout)
+        if running is None:
+            raise self._not_ready(job, "the gateway has ended")
+        return running, parse_health(status)
+
+    def _not_ready(self, job: Job, problem: str) -> NotReady:
+        return NotReady(problem, job.transport.host, log=log_tail(job.transport, job.layout))
+
+
+def check(job: Job, running: Running | None) -> None:
+    """Raise NotReady where what runs is not the release, under its limits, and the process that was started."""
+    host, artifact = job.transport.host, job.built
+    if running is None:
+        raise NotReady("the gateway has ended", host)
+    if job.process is not None and running.process != job.process:
+        raise NotReady("the gateway ended and was started again", host, log=log_tail(job.transport, job.layout))
+    if running.exe_sha256 != artifact.sha256:
+        raise NotReady(f"process {running.process.pid} runs another binary than the artifact", host)
+    wanted = job.plan.limits.environment()
+    if running.limits != wanted:
+        raise NotReady(f"the limits did not reach the process: it has {running.limits}, not {wanted}", host)
+
+
+def telegram(health: Health) -> str:
+    """What the gateway says of its connection to Telegram, as a clause."""
+    return f"Telegram is {health.telegram_state}" + (f" ({health.telegram_detail})" if health.telegram_detail else "")
+
+
+def counted(health: Health) -> str:
+    """The counters of a gateway that was running already."""
+    return f"{health.inbound} messages received and {health.outbound} sent so far"
