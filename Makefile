@@ -1,0 +1,42 @@
+# Two targets for users, demo and test; check and bench are for those who change the code.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/installed
+	$(BIN)/invoke deploy --board local
+
+test: $(VENV)/installed-dev
+	cd gateway && ../$(BIN)/go test ./...
+	$(BIN)/pytest -n auto
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd gateway && ../$(BIN)/go vet ./... && ../$(BIN)/go vet -tags "telegram smallbuf pprof" ./...
+	cd gateway && unformatted="$$(../$(BIN)/go fmt ./...)"; test -z "$$unformatted" || { echo "go fmt changed: $$unformatted"; exit 1; }
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python benchmarks/noop_deploy.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "slimdeploy needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  echo "$(PYTHON) can't make a virtual environment. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV)
