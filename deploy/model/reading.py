@@ -88,6 +88,8 @@ class Reading:
     evidence: tuple[Evidence, ...]
     circumstances: dict[str, str] = field(default_factory=dict)
     live: LiveCount | None = None
+    lag_bound_kib: int | None = None
+    """How far this kernel's counters may lag; set where its page tables could not be walked, and then the error bar."""
 
     @property
     def rss_kib(self) -> int | None:
@@ -96,9 +98,14 @@ class Reading:
 
     @property
     def rss_error_kib(self) -> int | None:
-        """The error bar: the largest |VmRSS - smaps_rollup Rss| of the samples; None where the kernel has no rollup."""
+        """The error bar: the largest |VmRSS - smaps_rollup Rss| over the samples, or else the kernel's own bound."""
         gaps = [abs(s.vm_rss_kib - s.rollup_rss_kib) for s in self.samples if s.rollup_rss_kib is not None]
-        return max(gaps, default=None)
+        return max(gaps, default=self.lag_bound_kib)
+
+    @property
+    def error_is_bound(self) -> bool:
+        """Whether the error bar is the kernel's bound, because nobody could walk the page tables."""
+        return all(sample.rollup_rss_kib is None for sample in self.samples)
 
     @property
     def hwm_kib(self) -> int | None:

@@ -1,0 +1,67 @@
+"""Knows which outcome a reading earns: PASS, FAIL or NOT MEASURED. Pure; printing it and exiting is the cli's business."""
+
+from __future__ import annotations
+
+from deploy.model.reading import Reading
+from deploy.model.units import show_kib
+from deploy.model.verdict import Budget, Outcome, Verdict
+
+REQUIRED = (
+    "right_process",
+    "same_process",
+    "executable",
+    "not_a_wrapper",
+    "alive",
+    "started_by_us",
+    "real_kernel",
+    "limits",
+    "settled",
+    "figures_agree",
+    "swap_known",
+)
+"""The proofs that must stand in every reading; evidence that is not there at all is missing, whatever the rest says."""
+
+REQUIRED_LIVE = (*REQUIRED, "did_the_work")
+
+
+def judge(reading: Reading, budget: Budget) -> Verdict:
+    """The verdict on `reading`. A reason of NOT MEASURED names the missing proof and holds no figure.
+
+    The figure that is judged is the highest steady VmRSS, with what that sample had in swap (a swapped process only
+    looks small), plus the error bar.
+    """
+
+    def verdict(outcome: Outcome, reason: str) -> Verdict:
+        return Verdict(outcome, reason, budget)
+
+    missing = [proof.detail for proof in reading.evidence if proof.required and not proof.ok]
+    present = {proof.name for proof in reading.evidence}
+    required = REQUIRED_LIVE if reading.kind == "live" else REQUIRED
+    missing += [f"the proof {name!r} was never asked for" for name in required if name not in present]
+    if missing:
+        others = len(missing) - 1
+        more = f" (and {others} more {'proof is' if others == 1 else 'proofs are'} missing)" if others else ""
+        return verdict(Outcome.NOT_MEASURED, missing[0] + more)
+    error_kib, hwm_kib = reading.rss_error_kib, reading.hwm_kib
+    if not reading.samples or error_kib is None or hwm_kib is None:
+        return verdict(Outcome.NOT_MEASURED, "there is no sample, or nothing bounds its error")
+    highest = max(reading.samples, key=lambda sample: sample.vm_rss_kib + (sample.vm_swap_kib or 0))
+    swapped_kib = highest.vm_swap_kib or 0
+    figure_kib = highest.vm_rss_kib + swapped_kib
+    most_kib = figure_kib + error_kib
+    said = f"{reading.kind}: VmRSS {show_kib(highest.vm_rss_kib)}"
+    said += f" + {show_kib(swapped_kib)} in swap" if swapped_kib else ""
+    said += f" + error bar {show_kib(error_kib)}"
+    if most_kib > budget.rss_kib:
+        if reading.error_is_bound and figure_kib - error_kib <= budget.rss_kib:
+            return verdict(
+                Outcome.NOT_MEASURED,
+                "this kernel shows no page tables, and its counters may lag too far to be held against this budget",
+            )
+        return verdict(Outcome.FAIL, f"{said} is over the budget of {show_kib(budget.rss_kib)}")
+    if budget.hwm_kib is not None and hwm_kib > budget.hwm_kib:
+        return verdict(
+            Outcome.FAIL,
+            f"{reading.kind}: the peak, VmHWM {show_kib(hwm_kib)}, is over its budget of {show_kib(budget.hwm_kib)}",
+        )
+    return verdict(Outcome.PASS, f"{said} is within the budget of {show_kib(budget.rss_kib)}")

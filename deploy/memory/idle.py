@@ -1,0 +1,80 @@
+"""Knows how an idle reading is taken: one round trip, the process left alone. Live readings are live.py's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from deploy import __version__
+from deploy.board_shell.samples import Observation, Pace
+from deploy.memory.evidence import gather
+from deploy.memory.kernel_proof import lag_kib
+from deploy.memory.sampling import observe
+from deploy.memory.settling import settled
+from deploy.memory.subject import Subject
+from deploy.model.reading import Evidence, LiveCount, Reading
+from deploy.transport.protocol import Transport
+
+_SKEW_WORTH_NAMING_S = 5
+
+
+def idle_reading(
+    transport: Transport,
+    subject: Subject,
+    *,
+    pace: Pace | None = None,
+    circumstances: dict[str, str] | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Reading:
+    """Samples and evidence of the process that `subject` names; nothing is asked of it meanwhile.
+
+    `circumstances` are what the caller knows (board, tags, ldflags, source revision) and stand beside what the board says.
+    Raises BadAnswer and what `transport.run` raises.
+    """
+    pace = pace or Pace()
+    seen = observe(transport, subject, pace)
+    return reading_of("idle", [seen], subject, pace, circumstances=circumstances or {}, now_s=clock())
+
+
+def reading_of(
+    kind: str,
+    observations: Sequence[Observation],
+    subject: Subject,
+    pace: Pace,
+    *,
+    circumstances: dict[str, str],
+    now_s: float,
+    more_evidence: tuple[Evidence, ...] = (),
+    live: LiveCount | None = None,
+) -> Reading:
+    """The reading that these observations make; its samples are the steady ones of the last. `now_s` is since 1970."""
+    last = observations[-1]
+    steady = settled(last.looks, pace)
+    walked = any(sample.rollup_rss_kib is not None for sample in steady.samples)
+    threads = max((sample.threads for sample in steady.samples), default=1)
+    return Reading(
+        kind=kind,
+        samples=steady.samples,
+        evidence=gather(observations, steady, subject) + more_evidence,
+        circumstances=_of_the_board(last, now_s) | circumstances,
+        live=live,
+        lag_bound_kib=None if walked else lag_kib(last.kernel, threads),
+    )
+
+
+def _of_the_board(last: Observation, now_s: float) -> dict[str, str]:
+    kernel = last.kernel
+    skew_s = round(kernel.clock_s - now_s)
+    return {
+        "kernel": kernel.release,
+        "machine": kernel.machine,
+        "page size": f"{kernel.page_kib} KiB" if kernel.page_kib else "not known",
+        "transparent huge pages": kernel.thp or "none in this kernel",
+        "RAM": f"{kernel.mem_total_kib} KiB" if kernel.mem_total_kib is not None else "not known",
+        "swap": f"{kernel.swap_total_kib or 0} KiB on {' '.join(kernel.swaps) or 'nothing'}",
+        "CPUs": str(kernel.cpus) if kernel.cpus else "not known",
+        "page tables": last.page_walk,
+        "taken at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_s)),
+        "clock skew": f"{skew_s:+d} s" if abs(skew_s) > _SKEW_WORTH_NAMING_S else "none",
+        "slimdeploy": __version__,
+    }
