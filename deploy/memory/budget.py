@@ -1,4 +1,4 @@
-"""Knows which outcome a reading earns: PASS, FAIL or NOT MEASURED. Pure; printing it and exiting is the cli's business."""
+"""Knows which outcome a reading earns: PASS, FAIL or NOT MEASURED. Pure; printing it and exiting are the cli's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows what each proof of a reading takes, and holds what was seen against what is claimed. Pure: no board is asked here.
+"""Knows what each proof of a reading takes, and holds what was seen against what is claimed. Pure: it asks no board.
 
 The samples come from sampling.py, the counts of a live check from live.py; the verdict is budget.py's. No detail of a
 required proof quotes a memory figure, so that a reason can quote the detail.
@@ -6,7 +6,6 @@ required proof quotes a memory figure, so that a reason can quote the detail.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from deploy.board_shell.identity import SOFT_LIMITS, Identity
@@ -14,82 +13,9 @@ from deploy.board_shell.samples import Observation
 from deploy.memory.kernel_proof import imitation, lag_kib, rounding_step_kib
 from deploy.memory.settling import Settled
 from deploy.memory.subject import Subject
-from deploy.model.reading import Evidence, Process, Sample
+from deploy.memory.wrappers import is_wrapper
+from deploy.model.reading import Evidence, Sample
 from deploy.model.units import parse_size
-
-# Programs that run another one. Who measures such a process measures the wrong one: the published figures of "the
-# gateway" were GNU time's.
-_WRAPPERS = frozenset(
-    [
-        "sh",
-        "ash",
-        "dash",
-        "bash",
-        "ksh",
-        "mksh",
-        "zsh",
-        "busybox",
-        "toybox",
-        "time",
-        "strace",
-        "ltrace",
-        "gdb",
-        "gdbserver",
-        "perf",
-        "valgrind",
-        "rr",
-        "env",
-        "nohup",
-        "setsid",
-        "timeout",
-        "nice",
-        "ionice",
-        "chrt",
-        "taskset",
-        "prlimit",
-        "stdbuf",
-        "sudo",
-        "su",
-        "doas",
-        "chroot",
-        "unshare",
-        "nsenter",
-        "systemd-run",
-        "script",
-        "screen",
-        "tmux",
-        "watch",
-        "xargs",
-        "flock",
-        "python",
-        "perl",
-        "node",
-        "ruby",
-        "lua",
-        "start-stop-daemon",
-        "supervise-daemon",
-        "daemon",
-        "runsv",
-        "s6-supervise",
-        "tini",
-        "dumb-init",
-        "procd",
-        "systemd",
-        "init",
-        "sshd",
-        "dropbear",
-        "docker",
-        "podman",
-        "runc",
-        "crun",
-        "runsc",
-        "proot",
-        "fakeroot",
-    ]
-)
-_WRAPPER_FAMILIES = re.compile(
-    r"qemu-.*|ld-(?:linux|musl|uClibc).*|ld\.so.*|python[0-9.]*|perl[0-9.]+|memcheck-.*|lua[0-9.]+"
-)
 
 _STATES = {"Z": "a zombie", "X": "dead", "T": "stopped by a signal", "t": "stopped by a tracer"}
 
@@ -192,7 +118,7 @@ def _executable(identities: Sequence[Identity], subject: Subject) -> Evidence:
 def _wrapper(seen: Identity, exe_name: str) -> str:
     """Why the process is one that only runs another, as a clause; "" where it is not."""
     name = exe_name or seen.comm
-    if name in _WRAPPERS or _WRAPPER_FAMILIES.fullmatch(name):
+    if is_wrapper(name):
         return f"PID {seen.process.pid if seen.process else '?'} is {seen.exe or name}, which runs other programs"
     return ""
 
@@ -315,9 +241,3 @@ def _ceiling(last: Observation) -> Evidence:
 def _container(last: Observation) -> Evidence:
     what = last.kernel.container
     return Evidence("container", "container", True, what or "none that shows", required=False)
-
-
-def same_start(observations: Sequence[Observation]) -> Process | None:
-    """The one process that all looks saw; None where they saw several, or none."""
-    seen = {identity.process for one in observations for identity in (one.before, one.after)}
-    return seen.pop() if len(seen) == 1 else None

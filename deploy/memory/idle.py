@@ -28,7 +28,7 @@ def idle_reading(
 ) -> Reading:
     """Samples and evidence of the process that `subject` names; nothing is asked of it meanwhile.
 
-    `circumstances` are what the caller knows (board, tags, ldflags, source revision) and stand beside what the board says.
+    `circumstances` are what the caller knows (board, tags, ldflags, source revision) beside what the board says.
     Raises BadAnswer and what `transport.run` raises.
     """
     pace = pace or Pace()

@@ -1,4 +1,7 @@
-"""Knows what tells a real Linux kernel from one that only answers like it, and how far a real one's counters may lag."""
+"""Knows what tells a real Linux kernel from one that only answers like it, and how far a real one's counters lag.
+
+Asking the board is `board_shell/kernel.py`'s; what follows for a reading is evidence.py's and budget.py's.
+"""
 
 from __future__ import annotations
 
@@ -71,9 +74,10 @@ def rounding_step_kib(kernel: Kernel, figures_kib: Iterable[int]) -> int | None:
 def lag_kib(kernel: Kernel, threads: int) -> int | None:
     """How far VmRSS may be off on this kernel, in KiB; None where its release can't be read.
 
-    Before 6.2 each thread keeps its own part back (SPLIT_RSS_COUNTING), unless the kernel was built for fewer than four
-    CPUs (SPLIT_PTLOCK_CPUS in mm/Kconfig). Since 6.2 each counter is a percpu_counter, whose every CPU may hold back one
-    batch: 32 pages, or twice the number of CPUs where that is more (lib/percpu_counter.c); built for one CPU it is exact.
+    Before 6.2 each thread keeps its own part back (SPLIT_RSS_COUNTING), unless the kernel was built for fewer than
+    four CPUs (SPLIT_PTLOCK_CPUS in mm/Kconfig). Since 6.2 each counter is a percpu_counter, whose every CPU may hold
+    back one batch: 32 pages, or twice the number of CPUs where that is more (lib/percpu_counter.c); built for one CPU
+    it is exact.
     """
     page_kib = kernel.page_kib or 64
     if kernel.numbers is None:
@@ -89,7 +93,7 @@ def lag_kib(kernel: Kernel, threads: int) -> int | None:
 
 
 def _native(machine: str, elf: bytes) -> bool:
-    """Whether `machine` runs a program with this header by itself; a header that could not be had speaks for nothing."""
+    """Whether `machine` runs a program with this header by itself; a header that was not had speaks for nothing."""
     if len(elf) < 20 or elf[:4] != b"\x7fELF":
         return True
     number = int.from_bytes(elf[18:20], "big" if elf[5] == 2 else "little")

@@ -1,4 +1,4 @@
-"""Knows how a sample set is brought back over a transport. What the script asks is board_shell's, what it proves evidence's."""
+"""Knows how a sample set comes back over a transport. What it asks is board_shell's; what it proves, evidence's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHOWN_CHARACTERS = 200
 
 
 def observe(transport: Transport, subject: Subject, pace: Pace) -> Observation:
-    """One sample set in one round trip. Raises BadAnswer and what `transport.run` raises; a missing process is a value."""
+    """One sample set in one round trip; a missing process is a value. Raises BadAnswer, and as `transport.run`."""
     framing = Framing.new()
     ended = transport.run(sampling_script(framing, subject.layout, subject.asked_pid, pace))
     try:

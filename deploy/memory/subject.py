@@ -1,4 +1,4 @@
-"""Knows what is claimed about the process that a reading is to be about. Whether it is true is evidence.py's business."""
+"""Knows what is claimed about the process that a reading is about. Whether it is true is evidence.py's business."""
 
 from __future__ import annotations
 
