@@ -7,6 +7,7 @@ required proof quotes a memory figure, so that a reason can quote the detail.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from deploy.board_shell.identity import SOFT_LIMITS, Identity
 from deploy.board_shell.samples import Observation
@@ -14,12 +15,15 @@ from deploy.memory.kernel_proof import imitation, lag_kib, rounding_step_kib
 from deploy.memory.settling import Settled
 from deploy.memory.subject import Subject
 from deploy.memory.wrappers import is_wrapper
+from deploy.model.display import clean
 from deploy.model.reading import Evidence, Sample
 from deploy.model.units import parse_size
 
 _STATES = {"Z": "a zombie", "X": "dead", "T": "stopped by a signal", "t": "stopped by a tracer"}
 
 _DELETED = " (deleted)"
+
+_MOST_CHARACTERS = 400
 
 _AGREEMENT_SLACK_KIB = 256
 """VmRSS and the page tables are read one after the other; what a living process may move meanwhile."""
@@ -31,7 +35,7 @@ def gather(observations: Sequence[Observation], steady: Settled, subject: Subjec
     identities = [identity for seen in observations for identity in (seen.before, seen.after)]
     exe_name = first.before.exe.removesuffix(_DELETED).rpartition("/")[2]
     wrapper = _wrapper(first.before, exe_name)
-    return (
+    proofs = (
         _right_process(first, subject, wrapper),
         _same_process(observations, identities, subject),
         _executable(identities, subject),
@@ -51,6 +55,12 @@ def gather(observations: Sequence[Observation], steady: Settled, subject: Subjec
         _ceiling(last),
         _container(last),
     )
+    return tuple(replace(proof, detail=one_line(proof.detail)) for proof in proofs)
+
+
+def one_line(text: str) -> str:
+    """`text`, part of which a board may have chosen, as one line that can be shown."""
+    return clean(text, _MOST_CHARACTERS).replace("\n", "\\n").replace("\t", " ")
 
 
 def _right_process(first: Observation, subject: Subject, wrapper: str) -> Evidence:

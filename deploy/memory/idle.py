@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from deploy import __version__
 from deploy.board_shell.samples import Observation, Pace
-from deploy.memory.evidence import gather
+from deploy.memory.evidence import gather, one_line
 from deploy.memory.kernel_proof import lag_kib
 from deploy.memory.sampling import observe
 from deploy.memory.settling import settled
@@ -56,7 +56,7 @@ def reading_of(
         kind=kind,
         samples=steady.samples,
         evidence=gather(observations, steady, subject) + more_evidence,
-        circumstances=_of_the_board(last, now_s) | circumstances,
+        circumstances={name: one_line(value) for name, value in (_of_the_board(last, now_s) | circumstances).items()},
         live=live,
         lag_bound_kib=None if walked else lag_kib(last.kernel, threads),
     )

@@ -1,0 +1,66 @@
+"""Knows how a reading and its verdict look as JSON; docs/json.md is the schema. What stands around them is the caller's.
+
+In a NOT MEASURED document no figure stands as a result: "reading" is null. What was seen nevertheless stands under
+"samples_without_proof", a name that nobody quotes by accident.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from deploy.model.reading import Evidence, Reading, Sample
+from deploy.model.verdict import Outcome, Verdict
+
+
+def reading_document(reading: Reading, verdict: Verdict) -> dict[str, Any]:
+    """The members that a reading adds to a document, from "verdict" to "live".
+
+    Sizes are in KiB, times in seconds. Everything is of the types that `json.dumps` takes as they are.
+    """
+    measured = verdict.outcome is not Outcome.NOT_MEASURED
+    document: dict[str, Any] = {
+        "verdict": verdict.outcome.value,
+        "reason": verdict.reason,
+        "kind": reading.kind,
+        "budget": {"rss_kib": verdict.budget.rss_kib, "hwm_kib": verdict.budget.hwm_kib},
+        "reading": _figures(reading) if measured else None,
+        "evidence": [_proof(proof) for proof in reading.evidence],
+        "circumstances": dict(reading.circumstances),
+        "live": asdict(reading.live) if reading.live else None,
+    }
+    if not measured:
+        document["samples_without_proof"] = [_sample(sample) for sample in reading.samples]
+    return document
+
+
+def _figures(reading: Reading) -> dict[str, Any]:
+    highest = reading.highest
+    return {
+        "kind": reading.kind,
+        "rss_kib": reading.rss_kib,
+        "rss_error_kib": reading.rss_error_kib,
+        "rss_error_is_bound": reading.error_is_bound,
+        "hwm_kib": reading.hwm_kib,
+        "rss_anon_kib": highest.rss_anon_kib if highest else None,
+        "rss_file_kib": highest.rss_file_kib if highest else None,
+        "pss_kib": highest.pss_kib if highest else None,
+        "swap_kib": highest.vm_swap_kib if highest else None,
+        "samples": [_sample(sample) for sample in reading.samples],
+    }
+
+
+def _proof(proof: Evidence) -> dict[str, Any]:
+    return {
+        "name": proof.name,
+        "title": proof.title,
+        "ok": proof.ok,
+        "required": proof.required,
+        "detail": proof.detail,
+    }
+
+
+def _sample(sample: Sample) -> dict[str, Any]:
+    fields = asdict(sample)
+    process = fields.pop("process")
+    return {"at_s": fields.pop("at_s"), "pid": process["pid"], "start_ticks": process["start_ticks"], **fields}
