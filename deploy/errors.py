@@ -21,7 +21,8 @@
         ├── CommandFailed              a script ended with a non-zero status; carries what it printed
         ├── BadAnswer                  what the board printed is not an answer to what it was asked
         ├── Refused                    preflight found that the board can't take this release
-        └── NotReady                   the release started and did not become, or stay, ready
+        ├── NotReady                   the release started and did not become, or stay, ready
+        └── LoopbackFailed             the loopback board or its Bot API does not come up, answer or go down
 
 No traceback reaches a user for any of these; anything else is a fault of slimdeploy and is shown as one.
 """
@@ -180,3 +181,11 @@ class NotReady(HostError):
     def __init__(self, problem: str, host: str = "", *, log: str = "", restored: bool = False) -> None:
         super().__init__(problem, host)
         self.log, self.restored = log, restored
+
+
+class LoopbackFailed(HostError):
+    """The loopback board or its Bot API does not come up, answer or go down; `log` is the end of its log."""
+
+    def __init__(self, problem: str, host: str = "local", *, log: str = "") -> None:
+        super().__init__(problem, host)
+        self.log = log

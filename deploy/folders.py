@@ -1,4 +1,4 @@
-"""Knows which folders on the controller are ours. SLIMDEPLOY_HOME puts all of them under one folder (tests, CI, portable use).
+"""Knows which folders on the controller are ours. SLIMDEPLOY_HOME puts all of them under one folder.
 
 Nothing is made here: whoever writes makes the folder, 0700 where it holds keys or tokens.
 """

@@ -1,4 +1,4 @@
-"""Knows the order of a deployment, and how one is carried out, rehearsed or undone. What a step does is its own file's."""
+"""Knows the order of a deployment, and how one is carried out, rehearsed or undone; not what a step does."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _put_back(begun: Sequence[Step], job: Job, error: BaseException) -> None:
     if job.switched and not failures:
         before = job.known.installed.current
         running = "and runs" if job.known.running else "and stopped, as it was"
-        error.add_note(f"release {before} is back {running}" if before else "nothing was installed before: nothing runs")
+        error.add_note(f"release {before} is back {running}" if before else "nothing ran before: nothing runs now")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import shlex
 
 
 def quote(text: str) -> str:
-    """`text` as one word of sh that expands to exactly itself. Raises ValueError for a NUL, which no argument can hold."""
+    """`text` as one word of sh that expands to exactly itself. Raises ValueError for a NUL: no argument can hold it."""
     if "\0" in text:
         raise ValueError("a shell word can't hold a NUL byte")
     return shlex.quote(text)

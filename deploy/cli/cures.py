@@ -1,4 +1,4 @@
-"""Knows the sentence that cures each problem. Which problem it is was found below; how it is printed is `ending.py`'s."""
+"""Knows the sentence that cures each problem. How it is printed is `ending.py`'s."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REFUSED = {
     "not_linux": "slimdeploy deploys to Linux boards only.",
     "wrong_architecture": "Name the board that this really is (invoke boards lists them), or another host (--host).",
     "read_only": "Name a folder that this login can write: --prefix /path/on/the/board; or log in as another user.",
-    "noexec": "Name a folder on a file system that may run programs: --prefix /path/on/the/board; or remount it with exec.",
+    "noexec": "Name a folder where programs may run: --prefix /path/on/the/board; or remount the file system with exec.",
     "no_space": "Free some space on the board, or name a roomier folder with --prefix.",
     "no_hash_tool": "Put sha256sum (BusyBox has it) or openssl on the board.",
     "clock_off": "Set the board's clock: date -u -s '…' there, or let it run an NTP client; then deploy again.",
@@ -58,8 +58,12 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     errors.AuthenticationRefused: lambda error: (
         f"Put your public key on the board (ssh-copy-id {error.host}), or name the right key with --identity FILE."
     ),
-    errors.ForwardRefused: lambda _: "Allow TCP forwarding in the board's SSH server (OpenSSH: AllowTcpForwarding yes).",
-    errors.DeadlineExceeded: lambda _: "The board may be overloaded or its storage dying; look with: invoke status, invoke logs.",
+    errors.ForwardRefused: lambda _: (
+        "Allow TCP forwarding in the board's SSH server (OpenSSH: AllowTcpForwarding yes)."
+    ),
+    errors.DeadlineExceeded: lambda _: (
+        "The board may be overloaded or its storage dying; look with: invoke status, invoke logs."
+    ),
     errors.ConnectionLost: lambda _: "Deploy again: it goes on from what is there.",
     errors.CommandFailed: lambda _: "Look at what the board printed above; --dry-run shows the script.",
     errors.BadAnswer: lambda _: "The login shell has to be a POSIX sh that prints nothing strange by itself.",

@@ -62,7 +62,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
             _print_problem(error, as_json=bool(options.get("json")))
             code = error.exit_code
         except KeyboardInterrupt as interrupt:
-            notes = [note for note in getattr(interrupt, "__notes__", [])]
+            notes = getattr(interrupt, "__notes__", [])
             print("\n" + "; ".join(["interrupted", *notes]), file=sys.stderr)
             code = INTERRUPTED
         except BrokenPipeError:

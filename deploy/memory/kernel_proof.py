@@ -28,7 +28,7 @@ _NATIVE = (
 # real kernel. FreeBSD's linuxulator names its builder.
 _IMITATIONS = (
     ("gVisor", re.compile(r"gvisor|Sun Jan 10 15:06:54 PST 2016", re.IGNORECASE)),
-    ("WSL1", re.compile(r"^[0-9.]+-[0-9]+-Microsoft\b|Microsoft@Microsoft\.com")),
+    ("WSL1", re.compile(r"[0-9]-Microsoft\b")),
     ("FreeBSD's Linux emulation", re.compile(r"freebsd", re.IGNORECASE)),
 )
 

@@ -1,4 +1,4 @@
-"""Knows how a reading and its verdict look as JSON; docs/json.md is the schema. What stands around them is the caller's.
+"""Knows how a reading and its verdict look as JSON; docs/json.md is the schema. What stands around it is the callers'.
 
 In a NOT MEASURED document no figure stands as a result: "reading" is null. What was seen nevertheless stands under
 "samples_without_proof", a name that nobody quotes by accident.

@@ -175,7 +175,7 @@ start_gateway() {{
         lines.append("start_gateway")
         return self._script("switch to the new release and start it under its limits", "\n".join(lines))
 
-    def restore(self, before: str | None, *, staged: Sequence[str], was_running: bool) -> Script:
+    def restore(self, before: str | None, *, previous: str | None, staged: Sequence[str], was_running: bool) -> Script:
         """Undo `switch`: the release and the files of before, running again if they ran.
 
         After a first deployment (`before` is None) nothing is left running. It may run at any point of `switch`: a
@@ -189,11 +189,25 @@ start_gateway() {{
             )
         if before:
             lines.append(f"switch_link {quote(f'releases/{before}')} {quote_path(self.layout.current)} || exit 1")
+            link = quote_path(self.layout.previous)
+            lines.append(f"switch_link {quote(f'releases/{previous}')} {link}" if previous else f"rm -f {link}")
             if was_running:
                 lines.append("start_gateway")
         else:
             lines.append(f"rm -f {quote_path(self.layout.current)}")
         return self._script("put back what ran before", "\n".join(lines))
+
+    def uninstall(self) -> Script:
+        """Stop, and remove what a deployment put there, by name: other files under the prefix stay, and keep it."""
+        layout = self.layout
+        files = (layout.config, layout.ca_file)
+        kept = " ".join(quote_path(f"{path}{suffix}") for path in files for suffix in ("", NEXT, KEPT))
+        folders = (layout.current, layout.previous, layout.releases, layout.run, layout.log)
+        gone = " ".join(map(quote_path, folders))
+        return self._script(
+            "remove the gateway",
+            f"stop_gateway\nrm -rf {gone} {kept}\nrmdir {quote_path(layout.prefix)} 2>/dev/null; :",
+        )
 
     def _script(self, title: str, body: str) -> Script:
         deadline_s = float(STOP_GRACE_S + START_GRACE_S + 15)

@@ -1,4 +1,4 @@
-"""Knows what every step looks like and what travels from one to the next; what a step does is its own file's business."""
+"""Knows what every step looks like and what travels from one to the next; what it does is its own file's."""
 
 from __future__ import annotations
 

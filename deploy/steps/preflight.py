@@ -60,7 +60,8 @@ class Preflight:
         job.facts = facts
         refuse(job, facts, int(self.now()))
         place = facts.place
-        return f"{facts.system} {facts.kernel_release} {facts.machine}, {place.free_kib // 1024} MiB free at {place.prefix}"
+        kernel = f"{facts.system} {facts.kernel_release} {facts.machine}"
+        return f"{kernel}, {place.free_kib // 1024} MiB free at {place.prefix}"
 
     def undo(self, job: Job) -> None:
         """Nothing was changed."""
@@ -91,7 +92,7 @@ def describe_elf(elf: ElfIdentity) -> str:
 
 
 def refuse(job: Job, facts: HostFacts, now_s: int) -> None:
-    """Raise Refused for the first thing that stands in the way; the cure for each reason is in `deploy/cli/cures.py`."""
+    """Raise Refused for the first thing that stands in the way; each reason has its cure in `deploy/cli/cures.py`."""
     host, plan, place = job.transport.host, job.plan, facts.place
     target = plan.board.target
     if facts.system != "Linux":
@@ -102,7 +103,8 @@ def refuse(job: Job, facts: HostFacts, now_s: int) -> None:
             "wrong_architecture", f"the board runs {theirs} programs, {plan.board.name} is built for {target}", host
         )
     if target.goarch == "arm" and target.variant.startswith("7") and facts.machine.startswith(("armv5", "armv6")):
-        raise Refused("wrong_architecture", f"the CPU is {facts.machine}, {plan.board.name} is built for {target}", host)
+        problem = f"the CPU is {facts.machine}, {plan.board.name} is built for {target}"
+        raise Refused("wrong_architecture", problem, host)
     if not place.writable:
         why = "is mounted read-only" if "ro" in place.mount_options else "can't be written by this login"
         raise Refused("read_only", f"{place.prefix} (on {place.mount_point}) {why}", host)

@@ -62,7 +62,8 @@ class Verify:
             raise self._not_ready(job, f"the gateway was ready and is not any more: {telegram(health)}")
         job.committed = True
         installed = job.known.installed
-        keep = {job.built.release_id, installed.current, installed.previous if installed.current == job.built.release_id else ""}
+        before = installed.current
+        keep = {job.built.release_id, before, installed.previous if before == job.built.release_id else ""}
         dropped = sorted(set(installed.releases) - keep)
         if dropped:
             must(job.transport, drop_releases(job.layout, dropped))

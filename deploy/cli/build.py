@@ -1,0 +1,1 @@
+"""`build`: the artifact alone, without a board."""

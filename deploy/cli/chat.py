@@ -1,0 +1,53 @@
+"""`chat`: talk to the gateway on the loopback board, as one of its users would."""
+
+from __future__ import annotations
+
+import sys
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from deploy.cli import reaching
+from deploy.cli.ending import command
+from deploy.cli.options import count, help_for
+from deploy.errors import UsageError
+
+HELP = help_for("board", text="one message instead of a conversation", wait="seconds to wait for a reply to each")
+
+
+@task(help=HELP, auto_shortflags=False)
+@command
+def chat(context: Context, board: str = "local", text: str = "", wait: str = "30") -> int:
+    """Talk to the gateway in this terminal. End with Ctrl-D. Exit code 4 when a message got no reply."""
+    from deploy.model.display import clean
+    from deploy.report.console import Screen
+    from deploy.telegram.chat import Conversation
+
+    wait_s = float(count(wait, "wait", most=3600))
+    place = reaching.choose(board, "")
+    if place.loopback is None:
+        raise UsageError("chat needs a board that talks to the Bot API stand-in: --board local")
+    conversation = Conversation(place.loopback.user_side())
+    screen, unanswered = Screen(), 0
+    on_terminal = sys.stdin.isatty()
+    if not text and on_terminal:
+        screen.say("You are a new user of the bot. Try /help. Ctrl-D ends.", style="dim")
+    for line in [text] if text else iter(lambda: _line(on_terminal), None):
+        if not line.strip():
+            continue
+        replies = 0
+        for reply in conversation.ask(line, wait_s=wait_s):
+            replies += 1
+            screen.say(clean(reply.text), style="cyan")
+        if not replies:
+            unanswered += 1
+            screen.error(f"no reply within {wait_s:g} s; is the gateway running? (status --board {board})")
+    return 4 if unanswered else 0
+
+
+def _line(on_terminal: bool) -> str | None:
+    """The next line that the user types, None at the end."""
+    try:
+        return input("you> " if on_terminal else "")
+    except EOFError:
+        return None

@@ -1,0 +1,170 @@
+"""`deploy`: the whole way from a source to a reading, on one host."""
+
+from __future__ import annotations
+
+import json as json_format
+import time
+from contextlib import closing
+from typing import Protocol
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from deploy.cli import options, reaching
+from deploy.cli.dry_run import show_rehearsal
+from deploy.cli.ending import command
+from deploy.cli.options import help_for
+from deploy.cli.planning import Wishes, plan_for
+from deploy.cli.taking import taker
+from deploy.cli.wording import PROGRAM
+from deploy.report.documents import deployment_document
+from deploy.report.summary import Rows, artifact_rows, evidence_rows, process_rows, reading_rows
+from deploy.steps.face import Job
+
+
+@task(
+    help=help_for(
+        "board",
+        "host",
+        "source",
+        "package",
+        "tags",
+        "ldflags",
+        "version",
+        "prefix",
+        "token_file",
+        "base_url",
+        "ca_file",
+        "port",
+        "memory_limit",
+        "gc_percent",
+        "max_procs",
+        "messages",
+        "budget",
+        "peak_budget",
+        "measure",
+        "explain",
+        "dry_run",
+        "json",
+        "accept_new_host_key",
+        "identity",
+    ),
+    auto_shortflags=False,
+)
+@command
+def deploy(
+    context: Context,
+    board: str,
+    host: str = "",
+    source: str = "",
+    package: str = "",
+    tags: str = "",
+    ldflags: str = "",
+    version: str = "",
+    prefix: str = "",
+    token_file: str = "",
+    base_url: str = "",
+    ca_file: str = "",
+    port: str = "",
+    memory_limit: str = "",
+    gc_percent: str = "",
+    max_procs: str = "",
+    messages: str = "50",
+    budget: str = "",
+    peak_budget: str = "",
+    measure: bool = True,
+    explain: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    accept_new_host_key: bool = False,
+    identity: str = "",
+) -> int:
+    """Build the gateway, put it on a board, start it under its limits, and measure it.
+
+    Try it without a board: invoke deploy --board local
+
+    Exit codes: 0 PASS, 1 FAIL, 2 wrong usage, 3 NOT MEASURED, 4 the host is out of reach or refused.
+    """
+    from deploy.pipeline import carry_out, deployment, rehearse
+    from deploy.report.console import Screen
+
+    held_to = options.budget(budget, peak_budget)
+    burst = options.count(messages, "messages", most=100_000)
+    wishes = Wishes(
+        source=source,
+        package=package,
+        tags=tags,
+        ldflags=ldflags,
+        version=version,
+        prefix=prefix,
+        token_file=token_file,
+        base_url=base_url,
+        ca_file=ca_file,
+        port=port,
+        memory_limit=memory_limit,
+        gc_percent=gc_percent,
+        max_procs=max_procs,
+    )
+    screen = Screen(quiet=json)
+    with reaching.seat(board, host, keep=not dry_run, note=screen.say) as place:
+        plan = plan_for(place, wishes)
+        if not json:
+            screen.say(f"Deploying to {place.board.name}, {place.board.title}, at {place.host}")
+        began_s = time.monotonic()
+        connection = reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)
+        with closing(connection) as transport:
+            job = Job(plan, transport)
+            steps = deployment(taker(place, held_to, burst) if measure else None)
+            with screen.steps() as observer:
+                if dry_run:
+                    show_rehearsal(rehearse(steps, job, observer), screen, as_json=json)
+                    return 0
+                records = carry_out(steps, job, observer)
+        if json:
+            document = deployment_document(job, records, place.board.name, time.monotonic() - began_s)
+            print(json_format.dumps(document, indent=2))
+        else:
+            show_deployment(screen, job, explain=explain)
+    return job.verdict.outcome.exit_code if job.verdict else 0
+
+
+class Shows(Protocol):
+    """What is needed of a screen here (report/console.py's Screen; named so that Rich is imported late)."""
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """Print lines."""
+        ...
+
+    def pairs(self, title: str, rows: Rows) -> None:
+        """Print a table of names and values."""
+        ...
+
+
+def show_deployment(screen: Shows, job: Job, *, explain: bool) -> None:
+    """The table at the end, and what to try next."""
+    rows = artifact_rows(job.built)
+    rows.append(("pushed to", f"{job.transport.host}:{job.layout.binary(job.release_id)}"))
+    if job.process:
+        rows += process_rows(job.process, job.plan.limits)
+    if job.reading and job.verdict:
+        rows += reading_rows(job.reading, job.verdict)
+    screen.pairs("Deployed", rows)
+    if explain and job.reading:
+        screen.pairs("Evidence", evidence_rows(job.reading))
+    screen.say("\n".join(next_commands(job)))
+
+
+def next_commands(job: Job) -> list[str]:
+    """What a newcomer can try now; on the user's own path, invoke or slimdeploy."""
+    board = job.plan.board
+    flags = f"--board {board.name}" + ("" if board.connection == "loopback" else f" --host {job.transport.host}")
+    lines = [
+        "Try next:",
+        f"  {PROGRAM} memory {flags} --explain           every proof behind the figure",
+        f"  {PROGRAM} memory.live {flags} --messages 200",
+        f"  {PROGRAM} status {flags}     and: logs, stop, start, restart, uninstall",
+    ]
+    if board.connection == "loopback":
+        lines.insert(1, f"  {PROGRAM} chat {flags}                       talk to the gateway as a user would")
+        lines.append(f"  {PROGRAM} emulate.down --board {board.name}            stop it all and leave nothing behind")
+    return lines

@@ -1,0 +1,122 @@
+"""Knows the flags that several commands share: their help, and how their text becomes values."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import stat
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from deploy.errors import BadToken, UsageError
+from deploy.model.limits import Limits
+from deploy.model.secret import Secret, token_fault
+from deploy.model.units import KIB, parse_size
+from deploy.model.verdict import Budget
+
+BOARD = "the kind of board: a name from `boards`, or the path of a TOML file"
+HOST = "the machine: user@address or user@address:port; without it, the host remembered for the board"
+HELP = {
+    "board": BOARD,
+    "host": HOST,
+    "json": "print one JSON document and nothing else (docs/json.md)",
+    "accept_new_host_key": "trust a host key that has not been seen before; a changed key is refused all the same",
+    "identity": "the private key to log in with",
+    "prefix": "the folder on the board for releases, config and logs",
+    "token_file": "a file (mode 0600) that holds the bot token; else TELEGRAM_BOT_TOKEN, else you are asked",
+    "budget": "what VmRSS plus its error bar is held to, such as 5MiB",
+    "peak_budget": "what the peak (VmHWM) is held to; without it the peak is shown and not judged",
+    "explain": "show every proof behind the verdict",
+    "messages": "how many messages the live check sends",
+    "memory_limit": "GOMEMLIMIT, such as 5MiB",
+    "gc_percent": "GOGC, such as 20",
+    "max_procs": "GOMAXPROCS, such as 1",
+    "source": "the Go tree to build; without it the gateway that comes with slimdeploy",
+    "package": "the main package inside the source, such as ./cmd/picoclaw",
+    "tags": "build tags, with commas between",
+    "ldflags": "more linker flags, after slimdeploy's own",
+    "version": "the version that the binary tells; without it the source decides",
+    "base_url": "a Bot API server of your own instead of https://api.telegram.org",
+    "ca_file": "a PEM file with the CA certificates that the gateway shall trust, sent along",
+    "port": "the port of the gateway's health page on the board's 127.0.0.1",
+    "dry_run": "print what would be run, and change nothing",
+    "measure": "leave the reading out",
+}
+
+
+def help_for(*names: str, **own: str) -> dict[str, str]:
+    """The help of a command's flags: shared ones by name, its own as given. Invoke wants dashes in the keys."""
+    return {name.replace("_", "-"): text for name, text in ({n: HELP[n] for n in names} | own).items()}
+
+
+def count(text: str, flag: str, *, least: int = 1, most: int = 1_000_000) -> int:
+    """The whole number in `text`. Raises UsageError naming the flag."""
+    if not re.fullmatch(r"\d{1,9}", text) or not least <= int(text) <= most:
+        raise UsageError(f"--{flag} takes a whole number from {least} to {most}, not {text!r}")
+    return int(text)
+
+
+def size_bytes(text: str, flag: str) -> int:
+    """The size in `text`, in bytes. Raises UsageError naming the flag."""
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise UsageError(f"--{flag}: {error}") from None
+
+
+def budget(rss: str, peak: str) -> Budget:
+    """The budget; 5 MiB for VmRSS unless told otherwise. Raises UsageError."""
+    chosen = Budget()
+    if rss:
+        chosen = replace(chosen, rss_kib=size_bytes(rss, "budget") // KIB)
+    if peak:
+        chosen = replace(chosen, hwm_kib=size_bytes(peak, "peak-budget") // KIB)
+    return chosen
+
+
+def limits(board: Limits, memory_limit: str, gc_percent: str, max_procs: str) -> Limits:
+    """The board's limits with the command line's over them. Raises UsageError."""
+    return Limits(
+        gomemlimit_bytes=size_bytes(memory_limit, "memory-limit") if memory_limit else board.gomemlimit_bytes,
+        gogc_percent=count(gc_percent, "gc-percent", most=10_000) if gc_percent else board.gogc_percent,
+        gomaxprocs=count(max_procs, "max-procs", most=1024) if max_procs else board.gomaxprocs,
+    )
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words in `text`, with commas or blanks between."""
+    return tuple(word for word in re.split(r"[,\s]+", text) if word)
+
+
+def existing_file(text: str, flag: str) -> Path:
+    """The file that `text` names. Raises UsageError where there is none or it can't be read."""
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise UsageError(f"--{flag}: there is no file {text}")
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"--{flag}: {text} can't be read")
+    return path
+
+
+def bot_token(token_file: str) -> Secret:
+    """The bot token from --token-file, else TELEGRAM_BOT_TOKEN, else asked for on the terminal. Raises BadToken.
+
+    It is never taken from the command line: every user of a machine sees each other's argv.
+    """
+    if token_file:
+        path = existing_file(token_file, "token-file")
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise BadToken(f"{token_file} can be read by others (chmod 600 {token_file})")
+        token, origin = path.read_text(encoding="utf-8", errors="replace").strip(), token_file
+    elif "TELEGRAM_BOT_TOKEN" in os.environ:
+        token, origin = os.environ["TELEGRAM_BOT_TOKEN"].strip(), "TELEGRAM_BOT_TOKEN"
+    elif sys.stdin.isatty():
+        token, origin = getpass.getpass("Bot token (from @BotFather): ").strip(), "what you typed"
+    else:
+        raise BadToken("there is no bot token")
+    fault = token_fault(token)
+    if fault:
+        raise BadToken(f"{origin} is not a bot token: {fault}")
+    return Secret(token.encode("ascii"))

@@ -1,0 +1,78 @@
+"""Knows how flags, the board's own settings and the loopback board's become one plan; bad data stops here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from deploy.bundled import gateway_folder
+from deploy.cli import options
+from deploy.cli.reaching import Place
+from deploy.errors import UsageError
+from deploy.model.gateway_config import GatewayConfig
+from deploy.model.source import Source
+from deploy.steps.face import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """The flags of `deploy` that shape the plan, as the user wrote them; "" where a flag was not given."""
+
+    source: str = ""
+    package: str = ""
+    tags: str = ""
+    ldflags: str = ""
+    version: str = ""
+    prefix: str = ""
+    token_file: str = ""
+    base_url: str = ""
+    ca_file: str = ""
+    port: str = ""
+    memory_limit: str = ""
+    gc_percent: str = ""
+    max_procs: str = ""
+
+
+def plan_for(place: Place, wishes: Wishes) -> Plan:
+    """The plan. Raises UsageError's leaves; asks for a token where none is given and somebody can be asked."""
+    board = place.board
+    return Plan(
+        board=board,
+        source=source_of(wishes, board.tags),
+        limits=options.limits(board.limits, wishes.memory_limit, wishes.gc_percent, wishes.max_procs),
+        config=_config(place, wishes),
+        prefix=_prefix(wishes.prefix) or board.prefix,
+        prefix_is_fixed=bool(wishes.prefix),
+        version=wishes.version,
+    )
+
+
+def _prefix(text: str) -> str:
+    if text and not text.startswith(("/", "~/")):
+        raise UsageError(f"--prefix takes an absolute path on the board, or one that begins with ~/, not {text!r}")
+    if text.rstrip("/") in ("", "~") and text:
+        raise UsageError("--prefix takes a folder of its own, not the root or the home folder")
+    return text.rstrip("/")
+
+
+def _config(place: Place, wishes: Wishes) -> GatewayConfig:
+    port = options.count(wishes.port, "port", most=65535) if wishes.port else place.board.health_port
+    local = place.loopback
+    if local is not None and not (wishes.base_url or wishes.token_file):
+        return GatewayConfig(
+            token=local.token(),
+            base_url=local.base_url,
+            ca_pem=local.ca_file.read_bytes(),
+            health_port=port if wishes.port else local.health_port,
+        )
+    if wishes.base_url and not wishes.base_url.startswith(("https://", "http://")):
+        raise UsageError(f"--base-url takes an https:// address, not {wishes.base_url!r}")
+    ca_pem = options.existing_file(wishes.ca_file, "ca-file").read_bytes() if wishes.ca_file else None
+    if ca_pem is not None and b"-----BEGIN CERTIFICATE-----" not in ca_pem:
+        raise UsageError(f"--ca-file: {wishes.ca_file} holds no PEM certificate")
+    return GatewayConfig(
+        token=options.bot_token(wishes.token_file),
+        base_url=wishes.base_url.rstrip("/") or None,
+        ca_pem=ca_pem,
+        health_port=port,
+    )

@@ -1,0 +1,187 @@
+"""`status|logs|start|stop|restart|uninstall`: the gateway that is installed on a host."""
+
+from __future__ import annotations
+
+import json as json_format
+from collections.abc import Callable
+from contextlib import closing
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from deploy.board_shell.framing import Framing
+from deploy.board_shell.health import parse_health
+from deploy.board_shell.observe import observe_script, parse_observation
+from deploy.cli import reaching
+from deploy.cli.ending import command
+from deploy.cli.options import count, help_for
+from deploy.errors import BadAnswer
+from deploy.model.layout import Layout
+from deploy.service.detached import Detached
+from deploy.steps.asking import must
+from deploy.steps.logs import log_script
+from deploy.steps.start import parse_pid_file
+from deploy.transport.protocol import Completed, Script, Transport
+
+NOT_RUNNING = 3
+"""What `status` ends with when nothing runs, as LSB's init scripts do."""
+
+ACTION_HELP = help_for("board", "host", "accept_new_host_key", "identity", "prefix")
+
+
+@task(help=ACTION_HELP | help_for("json"), auto_shortflags=False)
+@command
+def status(
+    context: Context,
+    board: str,
+    host: str = "",
+    prefix: str = "",
+    json: bool = False,
+    accept_new_host_key: bool = False,
+    identity: str = "",
+) -> int:
+    """Say whether the gateway runs, which release it is, and what it says of itself. Exit code 3 when it does not run."""
+    from deploy.report.console import Screen
+
+    place = reaching.choose(board, host)
+    with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
+        layout = reaching.installed_layout(transport, place, prefix)
+        rows = _status_rows(transport, layout)
+    if json:
+        print(json_format.dumps({"board": place.board.name, "host": transport.host, **rows}, indent=2))
+    else:
+        shown = [(name.replace("_", " "), str(value)) for name, value in rows.items()]
+        Screen().pairs(f"{place.board.name} at {transport.host}", shown)
+    return 0 if rows["running"] else NOT_RUNNING
+
+
+def _status_rows(transport: Transport, layout: Layout) -> dict[str, object]:
+    framing = Framing.new()
+    running, said = parse_observation(framing, must(transport, observe_script(layout, framing)).stdout)
+    rows: dict[str, object] = {"running": running is not None, "prefix": layout.prefix}
+    if running:
+        rows |= {
+            "pid": running.process.pid,
+            "executable": running.exe_path,
+            "sha256": running.exe_sha256,
+            "limits": " ".join(f"{name}={value}" for name, value in sorted(running.limits.items())),
+            "restarted_when_it_ends": running.supervised,
+        }
+    try:
+        health = parse_health(said)
+    except BadAnswer:
+        return rows | {"health": "no answer"}
+    return rows | {
+        "version": health.version,
+        "telegram": f"{health.telegram_state} {health.telegram_detail}".strip(),
+        "tls": health.tls,
+        "uptime_s": health.uptime_s,
+        "received": health.inbound,
+        "sent": health.outbound,
+        "errors": health.errors,
+    }
+
+
+@task(help=ACTION_HELP | help_for(lines="how many"), auto_shortflags=False)
+@command
+def logs(
+    context: Context,
+    board: str,
+    host: str = "",
+    prefix: str = "",
+    lines: str = "40",
+    accept_new_host_key: bool = False,
+    identity: str = "",
+) -> int:
+    """Show the end of the gateway's log."""
+    from deploy.model.display import clean
+    from deploy.report.console import Screen
+
+    wanted = count(lines, "lines", most=100_000)
+    place = reaching.choose(board, host)
+    with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
+        layout = reaching.installed_layout(transport, place, prefix)
+        text = clean(must(transport, log_script(layout, wanted)).stdout)
+    Screen().say(text.rstrip("\n") if text.strip() else "the log is empty")
+    return 0
+
+
+def _serve(
+    board: str, host: str, prefix: str, accept: bool, identity: str, script: Callable[[Detached], Script]
+) -> tuple[str, Completed]:
+    """Run one of the service's scripts where the gateway is installed; the host and how the script ended."""
+    place = reaching.choose(board, host)
+    with closing(reaching.connect(place, accept_new_host_key=accept, identity=identity)) as transport:
+        layout = reaching.installed_layout(transport, place, prefix)
+        # The limits in force stand in the supervisor's text on the board; none of these scripts writes them.
+        return transport.host, must(transport, script(Detached(layout, place.board.limits)))
+
+
+@task(help=ACTION_HELP, auto_shortflags=False)
+@command
+def start(
+    context: Context,
+    board: str,
+    host: str = "",
+    prefix: str = "",
+    accept_new_host_key: bool = False,
+    identity: str = "",
+) -> int:
+    """Start the gateway that is installed, where it is not running."""
+    address, completed = _serve(board, host, prefix, accept_new_host_key, identity, Detached.start)
+    _say(f"process {parse_pid_file(completed.stdout).pid} runs on {address}")
+    return 0
+
+
+@task(help=ACTION_HELP, auto_shortflags=False)
+@command
+def stop(
+    context: Context,
+    board: str,
+    host: str = "",
+    prefix: str = "",
+    accept_new_host_key: bool = False,
+    identity: str = "",
+) -> int:
+    """Stop the gateway; it stays installed."""
+    address, _ = _serve(board, host, prefix, accept_new_host_key, identity, Detached.stop)
+    _say(f"nothing runs on {address} now; start it again with: invoke start --board {board}")
+    return 0
+
+
+@task(help=ACTION_HELP, auto_shortflags=False)
+@command
+def restart(
+    context: Context,
+    board: str,
+    host: str = "",
+    prefix: str = "",
+    accept_new_host_key: bool = False,
+    identity: str = "",
+) -> int:
+    """Stop the gateway and start it again."""
+    address, completed = _serve(board, host, prefix, accept_new_host_key, identity, Detached.restart)
+    _say(f"process {parse_pid_file(completed.stdout).pid} runs on {address}")
+    return 0
+
+
+@task(help=ACTION_HELP, auto_shortflags=False)
+@command
+def uninstall(
+    context: Context,
+    board: str,
+    host: str = "",
+    prefix: str = "",
+    accept_new_host_key: bool = False,
+    identity: str = "",
+) -> int:
+    """Stop the gateway and remove it, with its config and log."""
+    address, _ = _serve(board, host, prefix, accept_new_host_key, identity, Detached.uninstall)
+    _say(f"the gateway is gone from {address}, with its config and log")
+    return 0
+
+
+def _say(text: str) -> None:
+    from deploy.report.console import Screen
+
+    Screen().say(text)

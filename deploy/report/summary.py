@@ -1,0 +1,63 @@
+"""Knows which facts a person wants after a deployment or a reading, and in which words. Drawing them is `console.py`'s."""
+
+from __future__ import annotations
+
+from deploy.model.artifact import Artifact
+from deploy.model.limits import Limits
+from deploy.model.reading import Process, Reading, Sample
+from deploy.model.units import show_bytes, show_kib
+from deploy.model.verdict import Outcome, Verdict
+
+Rows = list[tuple[str, str]]
+
+
+def artifact_rows(artifact: Artifact) -> Rows:
+    """What was built."""
+    tags = f", tags {' '.join(artifact.tags)}" if artifact.tags else ""
+    return [
+        ("built", f"{artifact.name} {artifact.version} for {artifact.target}, {show_bytes(artifact.size_bytes)}"),
+        ("with", f"{artifact.toolchain}{tags}"),
+        ("sha256", artifact.sha256),
+    ]
+
+
+def process_rows(process: Process, limits: Limits) -> Rows:
+    """Which process runs, under which limits."""
+    wanted = " ".join(f"{name}={value}" for name, value in limits.environment().items())
+    return [("process", f"PID {process.pid}"), ("limits in force", wanted)]
+
+
+def reading_rows(reading: Reading, verdict: Verdict) -> Rows:
+    """The figures and the verdict; no figure where nothing was measured."""
+    rows: Rows = []
+    if reading.live:
+        live = reading.live
+        counted = f"{live.sent} sent, {live.received} received, {live.answered} answered"
+        rows.append(("messages", f"{counted} in {live.seconds:.1f} s" + (f", over {live.tls}" if live.tls else "")))
+    rows.append(("reading", f"{reading.kind}, {len(reading.samples)} samples"))
+    sample = reading.highest
+    if verdict.outcome is not Outcome.NOT_MEASURED and sample is not None:
+        rows += _figures(reading, sample)
+    peak = f", peak {show_kib(verdict.budget.hwm_kib)}" if verdict.budget.hwm_kib else ""
+    rows.append(("budget", show_kib(verdict.budget.rss_kib) + peak))
+    rows.append(("verdict", f"{verdict.outcome.value}: {verdict.reason}"))
+    return rows
+
+
+def _figures(reading: Reading, sample: Sample) -> Rows:
+    error = reading.rss_error_kib
+    bar = f" ± {show_kib(error)}" if error is not None else ", error bar not known"
+    rows = [("VmRSS", f"{show_kib(sample.vm_rss_kib)}{bar}  (memory resident now)")]
+    if reading.hwm_kib is not None:
+        rows.append(("VmHWM", f"{show_kib(reading.hwm_kib)}  (its peak)"))
+    parts = (("RssAnon", sample.rss_anon_kib, "its own data"), ("RssFile", sample.rss_file_kib, "its program's pages"))
+    rows += [(name, f"{show_kib(kib)}  ({meaning})") for name, kib, meaning in parts if kib is not None]
+    if sample.pss_kib is not None:
+        rows.append(("PSS", f"{show_kib(sample.pss_kib)}  (its share of what is shared)"))
+    return rows
+
+
+def evidence_rows(reading: Reading) -> Rows:
+    """Every proof, the failed ones marked; then the circumstances."""
+    rows = [(("+ " if proof.ok else "- ") + proof.title, proof.detail) for proof in reading.evidence]
+    return rows + [(f"  {name}", value) for name, value in reading.circumstances.items()]

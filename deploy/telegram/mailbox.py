@@ -1,0 +1,236 @@
+"""Knows what users wrote to the bot and what the bot wrote to them, and counts it. No network, no tasks, no clock of its own.
+
+A message of the bot is never an update for the bot: only what `inject` makes is delivered (MEASURING, trap 3).
+The objects have the fields of core.telegram.org/bots/api: Update, Message, User, Chat, MessageEntity.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic, time
+from typing import Any
+
+from deploy.telegram.counts import BurstCount, Counts, Reply
+
+TEXT_UNITS = 4096
+"""The longest text of a message, in UTF-16 code units after parsing (sendMessage, "1-4096 characters")."""
+
+_PENDING = 20_000
+_REPLIES = 5_000
+_BURSTS = 200
+_UNANSWERED_A_CHAT = 1_000
+_CHATS = 100_000
+
+_COMMAND = re.compile(r"/[A-Za-z0-9_]{1,32}(?:@[A-Za-z0-9_]{1,32})?(?=\s|$)")
+_NAMES = ("Ada", "Jun", "Zoë", "Mara", "Ilir", "Noor", "Paweł", "Tomás")
+
+JsonObject = dict[str, Any]
+Tls = tuple[str, str]
+"""Protocol and cipher suite of one connection."""
+
+
+def utf16_units(text: str) -> int:
+    """How long `text` is by Telegram's measure."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+@dataclass(slots=True)
+class _Message:
+    chat_id: int
+    message_id: int
+    update_id: int
+    update: JsonObject
+    burst: _Burst | None
+    handed_out: bool = False
+
+
+@dataclass(slots=True)
+class _Burst:
+    begun: float
+    sent: int = 0
+    delivered: int = 0
+    answered: int = 0
+    last_reply: float = 0.0
+    tls: set[Tls] = field(default_factory=set)
+
+
+class Mailbox:
+    """One bot's chats. Not thread-safe: all calls come from one event loop. `changed` is called after every change."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self._next_update = 100_000_000 + secrets.randbelow(800_000_000)
+        self._next_message = 1 + secrets.randbelow(1000)
+        # Newer accounts have ids above 2^32, which a 32-bit board must take (User.id: "at most 52 significant bits").
+        self._next_chat = 7_000_000_000 + secrets.randbelow(900_000_000)
+        self._pending: deque[_Message] = deque()
+        self._unanswered: dict[int, deque[_Message]] = {}
+        self._chats: dict[int, JsonObject] = {}
+        self._replies: deque[Reply] = deque(maxlen=_REPLIES)
+        self._bursts: dict[int, _Burst] = {}
+        self._last_burst = 0
+        self._injected = self._delivered = self._answered = self._extra = 0
+        self.allowed_updates: tuple[str, ...] = ()
+        """What the last getUpdates asked for; it holds until another asks differently."""
+
+    # The user's side.
+
+    def new_chat(self) -> int:
+        """A chat id that was never used here."""
+        self._next_chat += 1
+        return self._next_chat
+
+    def inject(self, chat_id: int, text: str) -> int:
+        """A user writes `text`; the message's id. Raises ValueError where a user couldn't send that."""
+        return self._inject(chat_id, text, None)
+
+    def _inject(self, chat_id: int, text: str, burst: _Burst | None) -> int:
+        if not 0 < chat_id < 1 << 52:
+            raise ValueError("a private chat's id lies between 1 and 2^52")
+        if not text.strip() or utf16_units(text) > TEXT_UNITS:
+            raise ValueError(f"a message has 1 to {TEXT_UNITS} characters that are not all white space")
+        if len(self._pending) >= _PENDING:
+            raise ValueError(f"{_PENDING} messages wait for the bot already")
+        message_id = self._next_message
+        self._next_message += 1
+        message: JsonObject = {
+            "message_id": message_id,
+            "from": self._user(chat_id) | {"language_code": "en"},
+            "chat": self.chat(chat_id),
+            "date": int(time()),
+            "text": text,
+        }
+        if command := _COMMAND.match(text):
+            message["entities"] = [{"offset": 0, "length": command.end(), "type": "bot_command"}]
+        self._injected += 1
+        if burst is not None:
+            burst.sent += 1
+        if not self.allowed_updates or "message" in self.allowed_updates:
+            update = {"update_id": self._next_update, "message": message}
+            record = _Message(chat_id, message_id, self._next_update, update, burst)
+            self._next_update += 1
+            self._pending.append(record)
+            self._unanswered.setdefault(chat_id, deque(maxlen=_UNANSWERED_A_CHAT)).append(record)
+        self._changed()
+        return message_id
+
+    def _user(self, chat_id: int) -> JsonObject:
+        name = _NAMES[chat_id % len(_NAMES)]
+        return {"id": chat_id, "is_bot": False, "first_name": name, "username": f"user{chat_id}"}
+
+    def chat(self, chat_id: int) -> JsonObject:
+        """The private chat of that user, which exists from now on."""
+        if chat_id not in self._chats:
+            user = self._user(chat_id)
+            self._chats[chat_id] = {key: user[key] for key in ("id", "first_name", "username")} | {"type": "private"}
+            if len(self._chats) > _CHATS:
+                oldest = next(iter(self._chats))
+                del self._chats[oldest]
+                self._unanswered.pop(oldest, None)
+        return self._chats[chat_id]
+
+    def begin_burst(self, texts: Sequence[str], chats: int) -> int:
+        """Inject `texts`, spread over that many chats that were never used; the burst's number.
+
+        With as many chats as texts no reply can be taken for another message's.
+        """
+        self._last_burst += 1
+        burst = _Burst(begun=monotonic())
+        self._bursts[self._last_burst] = burst
+        if len(self._bursts) > _BURSTS:
+            del self._bursts[next(iter(self._bursts))]
+        ids = [self.new_chat() for _ in range(chats)]
+        for number, text in enumerate(texts):
+            self._inject(ids[number % chats], text, burst)
+        return self._last_burst
+
+    def burst(self, number: int) -> BurstCount:
+        """What is counted of that burst so far. Raises KeyError where it is not known (any more)."""
+        burst = self._bursts[number]
+        complete = burst.answered == burst.sent
+        return BurstCount(
+            sent=burst.sent,
+            delivered=burst.delivered,
+            answered=burst.answered,
+            tls_version=" + ".join(sorted({version for version, _ in burst.tls})),
+            tls_cipher=" + ".join(sorted({cipher for _, cipher in burst.tls})),
+            seconds=(burst.last_reply if complete else monotonic()) - burst.begun,
+        )
+
+    def replies(self, chat_id: int, after: int) -> list[Reply]:
+        """The bot's messages in that chat with ids above `after`, oldest first (of the last few thousand)."""
+        return [reply for reply in self._replies if reply.chat_id == chat_id and reply.message_id > after]
+
+    def counts(self) -> Counts:
+        """What passed so far."""
+        return Counts(self._injected, self._delivered, self._answered, self._extra, len(self._pending))
+
+    # The bot's side.
+
+    def knows(self, chat_id: int) -> bool:
+        """Whether that user ever wrote to the bot: only then may it write to him."""
+        return chat_id in self._chats
+
+    def confirm(self, offset: int) -> None:
+        """Forget updates as getUpdates does: those below `offset`; a negative one keeps only the last -offset."""
+        if offset < 0:
+            offset = self._pending[offset].update_id if len(self._pending) >= -offset else 0
+        while self._pending and self._pending[0].update_id < offset:
+            message = self._pending.popleft()
+            if message.handed_out:
+                self._delivered += 1
+                if message.burst is not None:
+                    message.burst.delivered += 1
+        self._changed()
+
+    def hand_out(self, limit: int) -> list[JsonObject]:
+        """The first `limit` updates, which stay until they are confirmed."""
+        batch = [message for _, message in zip(range(limit), self._pending, strict=False)]
+        for message in batch:
+            message.handed_out = True
+        return [message.update for message in batch]
+
+    def forget_pending(self) -> None:
+        """Drop what waits (deleteWebhook and setWebhook with drop_pending_updates)."""
+        self._pending.clear()
+
+    def receive(self, chat_id: int, text: str, reply_to: int | None, tls: Tls, bot: Mapping[str, Any]) -> JsonObject:
+        """The bot wrote `text` (without markup) to that chat; the Message object that it gets back.
+
+        It counts for the message that it replies to, or else for the oldest one there that was handed out and that has
+        no reply yet; otherwise it is extra.
+        """
+        message_id = self._next_message
+        self._next_message += 1
+        answered = self._take_unanswered(chat_id, reply_to)
+        if answered is None:
+            self._extra += 1
+        else:
+            self._answered += 1
+            if answered.burst is not None:
+                answered.burst.answered += 1
+                answered.burst.last_reply = monotonic()
+                answered.burst.tls.add(tls)
+        self._replies.append(Reply(chat_id, message_id, text, answered.message_id if answered else None))
+        self._changed()
+        return {
+            "message_id": message_id,
+            "from": {key: bot[key] for key in ("id", "is_bot", "first_name", "username")},
+            "chat": self.chat(chat_id),
+            "date": int(time()),
+            "text": text,
+        }
+
+    def _take_unanswered(self, chat_id: int, reply_to: int | None) -> _Message | None:
+        waiting = self._unanswered.get(chat_id, ())
+        for message in waiting:
+            if message.handed_out and reply_to in (None, message.message_id):
+                self._unanswered[chat_id].remove(message)
+                if not self._unanswered[chat_id]:
+                    del self._unanswered[chat_id]
+                return message
+        return None

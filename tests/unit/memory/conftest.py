@@ -1,0 +1,170 @@
+"""What the tests of readings share: recorded answers of boards, and real processes under a real little supervisor."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from deploy.board_shell.framing import Framing
+from deploy.board_shell.samples import Observation, Pace, parse_observation
+from deploy.memory.evidence import gather
+from deploy.memory.settling import settled
+from deploy.memory.subject import Subject
+from deploy.model.layout import Layout
+from deploy.model.limits import Limits
+from deploy.model.reading import Evidence
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "proc"
+FRAMING = Framing("0" * 32)
+QUICK = Pace(steady=3, interval_s=0.05, settle_s=3, most=30)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One recorded answer, and what tests change in it."""
+
+    text: str
+
+    def replaced(self, section: str, body: str, status: int = 0) -> Answer:
+        """With another body and status in every section of that name."""
+        pattern = rf"(\n#0+ begin {section}\n).*?\n#0+ end {section} \d+\n"
+        replacement = rf"\g<1>{re.escape(body)}\n#{'0' * 32} end {section} {status}\n".replace("\\\n", "\n")
+        text, count = re.subn(pattern, lambda m: f"{m[1]}{body}\n#{'0' * 32} end {section} {status}\n", self.text, flags=re.S)
+        assert count and replacement, f"no section {section}"
+        return Answer(text)
+
+    def edited(self, section: str, pattern: str, replacement: str, nth: int | None = None) -> Answer:
+        """With `pattern` replaced inside the sections of that name, or in the nth of them only (from 0)."""
+        turn = iter(range(1000))
+        changed = 0
+
+        def edit(match: re.Match[str]) -> str:
+            nonlocal changed
+            if nth is not None and next(turn) != nth:
+                return match[0]
+            text, count = re.subn(pattern, replacement, match[0], flags=re.M)
+            changed += count
+            return text
+
+        text = re.sub(rf"\n#0+ begin {section}\n.*?\n#0+ end {section} \d+\n", edit, self.text, flags=re.S)
+        assert changed, f"{pattern} is not in {section}"
+        return Answer(text)
+
+    def observation(self) -> Observation:
+        return parse_observation(FRAMING, self.text.encode())
+
+
+@pytest.fixture
+def recorded() -> Callable[[str], Answer]:
+    """The answer recorded as a case under tests/fixtures/proc."""
+    return lambda case: Answer((FIXTURES / case / "answer.txt").read_text())
+
+
+def evidence_of(seen: Observation, subject: Subject) -> dict[str, Evidence]:
+    """The proofs by name, for one sample set."""
+    return {proof.name: proof for proof in gather([seen], settled(seen.looks, Pace(steady=3)), subject)}
+
+
+_SUPERVISOR = """\
+note() { set -- "$1" "$2" "$(cat /proc/$1/stat)"; set -- "$1" "$2" ${3##*) }; echo "$1 ${22}" >"$2.new"; mv "$2.new" "$2"; }
+note $$ "$RUN/supervisor.pid"
+"$@" &
+note $! "$RUN/gateway.pid"
+wait
+exec sleep 1000
+"""
+
+
+@dataclass
+class Gateways:
+    """Real processes that tests take for a gateway: copies of sleep, whose hash is known, under a supervisor in sh."""
+
+    folder: Path
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(str(self.folder))
+
+    @property
+    def binary(self) -> Path:
+        return self.folder / "releases" / "0123456789abcdef" / "picoclaw"
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.binary.read_bytes()).hexdigest()
+
+    def subject(self, pid: int | None = None, limits: Limits | None = None) -> Subject:
+        return Subject(self.layout, self.sha256, limits or Limits(), pid=pid)
+
+    def supervise(self, *argv: str, limits: dict[str, str] | None = None) -> int:
+        """Start `argv` (the copy of sleep where empty) under a supervisor; its PID once the pid file names it."""
+        environment = {"PATH": os.environ["PATH"], "RUN": f"{self.folder}/run"}
+        environment |= Limits().environment() if limits is None else limits
+        (self.folder / "run").mkdir(exist_ok=True)
+        (self.folder / "run" / "gateway.pid").unlink(missing_ok=True)
+        command = argv or (str(self.binary), "1000")
+        self.spawn("sh", "-c", _SUPERVISOR, "supervisor", *command, environment=environment)
+        return int(self.wait_for(lambda: (self.folder / "run" / "gateway.pid").read_text().split()[0]))
+
+    def spawn(self, *argv: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start a process in a session of its own, which the fixture ends."""
+        process = subprocess.Popen(
+            argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def runs(self, pid: int) -> None:
+        """Wait until that process executes the copy of sleep."""
+        self.wait_for(lambda: os.readlink(f"/proc/{pid}/exe") == str(self.binary))
+
+    def child_of(self, pid: int) -> int:
+        """The PID of its first child, once it has one."""
+        return int(self.wait_for(lambda: Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]))
+
+    @staticmethod
+    def wait_for(look: Callable[[], object], deadline_s: float = 10.0) -> str:
+        until = time.monotonic() + deadline_s
+        while time.monotonic() < until:
+            try:
+                if found := look():
+                    return str(found)
+            except (OSError, IndexError):
+                pass
+            time.sleep(0.01)
+        raise AssertionError("it did not happen in time")
+
+    def end(self) -> None:
+        for process in self.started:
+            for kill in (lambda p=process: os.killpg(p.pid, signal.SIGCONT), lambda p=process: os.killpg(p.pid, signal.SIGKILL)):
+                try:
+                    kill()
+                except ProcessLookupError:
+                    pass
+            process.wait(10)
+
+
+@pytest.fixture
+def gateways(tmp_path: Path) -> Iterator[Gateways]:
+    """A prefix with one release in it, and processes that are all gone afterwards."""
+    made = Gateways(tmp_path / "prefix")
+    made.binary.parent.mkdir(parents=True)
+    sleep = shutil.which("sleep")
+    assert sleep is not None
+    shutil.copy(os.path.realpath(sleep), made.binary)
+    if subprocess.run([made.binary, "0"], check=False, stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("sleep is part of a multi-call binary here; install coreutils as single programs")
+    yield made
+    made.end()

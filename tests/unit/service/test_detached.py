@@ -1,0 +1,195 @@
+"""The sh supervisor, run for real: switched, killed, stopped, restored. Each test ends the processes that it started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deploy.model.layout import Layout
+from deploy.model.limits import Limits
+from deploy.model.reading import Process
+from deploy.service.detached import Detached
+from deploy.steps.start import parse_pid_file
+from deploy.transport.local import LocalTransport
+from deploy.transport.protocol import Completed, Script
+
+# Says what it was started with, then waits; ends as told by a file beside it.
+GATEWAY = """\
+#!/bin/sh
+echo "started $* with $GOMEMLIMIT $GOGC $GOMAXPROCS" >>"{folder}/seen"
+[ ! -f "{folder}/end-with" ] || exit "$(cat "{folder}/end-with")"
+trap 'echo drained >>"{folder}/seen"; exit 0' TERM
+while :; do sleep 0.05; done
+"""
+
+
+@dataclass
+class Seat:
+    """A prefix with releases in it, and the service under test."""
+
+    folder: Path
+    service: Detached
+    transport: LocalTransport
+
+    def run(self, script: Script) -> Completed:
+        completed = self.transport.run(script)
+        assert completed.exit_status == 0, completed.stderr.decode()
+        return completed
+
+    def add_release(self, release_id: str) -> None:
+        binary = Path(self.service.layout.binary(release_id))
+        binary.parent.mkdir(parents=True)
+        binary.write_text(GATEWAY.format(folder=self.folder))
+        binary.chmod(0o755)
+
+    def stage(self, config: str = "{}") -> list[str]:
+        layout = self.service.layout
+        Path(layout.config + ".next").write_text(config)
+        self.run(self.service.stage())
+        return [layout.config, self.service.supervisor_path]
+
+    def seen(self) -> list[str]:
+        file = self.folder / "seen"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def pid_file(self) -> Process | None:
+        try:
+            return parse_pid_file(Path(self.service.layout.pid_file).read_bytes())
+        except OSError:
+            return None
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def eventually(holds: object, within_s: float = 8.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not holds():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "did not come true in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture(params=["prefix", "a prefix with blanks, 'quotes' and $dollars"])
+def seat(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Seat]:
+    prefix = tmp_path / request.param
+    prefix.mkdir()
+    seat = Seat(tmp_path, Detached(Layout(str(prefix)), Limits()), LocalTransport())
+    yield seat
+    seat.transport.run(seat.service.stop())
+
+
+def test_a_switch_starts_the_release_with_its_config_under_its_limits(seat: Seat) -> None:
+    seat.add_release("aaaa")
+    staged = seat.stage('{"new": true}')
+    process = parse_pid_file(seat.run(seat.service.switch("aaaa", before=None, staged=staged)).stdout)
+    config = seat.service.layout.config
+    eventually(lambda: seat.seen() == [f"started gateway --config {config} with 5MiB 20 1"])
+    assert alive(process.pid)
+    assert Path(config).read_text() == '{"new": true}'
+    assert Path(seat.service.layout.current).resolve().name == "aaaa"
+    assert not Path(config + ".next").exists()
+
+
+def test_a_gateway_that_is_killed_is_started_again(seat: Seat) -> None:
+    seat.add_release("aaaa")
+    first = parse_pid_file(seat.run(seat.service.switch("aaaa", before=None, staged=seat.stage())).stdout)
+    os.kill(first.pid, signal.SIGKILL)
+    eventually(lambda: (now := seat.pid_file()) is not None and now != first and alive(now.pid))
+
+
+def test_a_config_fault_is_not_tried_again_and_again(seat: Seat) -> None:
+    seat.add_release("aaaa")
+    (seat.folder / "end-with").write_text("78")
+    completed = seat.transport.run(seat.service.switch("aaaa", before=None, staged=seat.stage()))
+    log = Path(seat.service.layout.log_file)
+    eventually(lambda: "is not started again" in log.read_text())
+    assert completed.exit_status != 0 or seat.pid_file() is None
+    assert len(seat.seen()) == 1
+    assert not Path(seat.service.layout.supervisor_pid_file).exists()
+
+
+def test_stop_lets_the_gateway_drain_and_leaves_neither_it_nor_its_supervisor(seat: Seat) -> None:
+    seat.add_release("aaaa")
+    process = parse_pid_file(seat.run(seat.service.switch("aaaa", before=None, staged=seat.stage())).stdout)
+    supervisor = parse_pid_file(Path(seat.service.layout.supervisor_pid_file).read_bytes())
+    eventually(lambda: len(seat.seen()) == 1)
+    seat.run(seat.service.stop())
+    assert not alive(process.pid)
+    assert not alive(supervisor.pid)
+    assert seat.seen()[-1] == "drained"
+
+
+def test_stop_never_touches_a_process_that_took_over_the_pid(seat: Seat) -> None:
+    seat.add_release("aaaa")
+    layout = seat.service.layout
+    Path(layout.run).mkdir()
+    ours = os.getpid()
+    Path(layout.pid_file).write_text(f"{ours} 1\n")  # our PID with the start ticks of another process
+    Path(layout.supervisor_pid_file).write_text(f"{ours} 1\n")
+    seat.run(seat.service.stop())  # had it killed this PID, nobody would get here
+
+
+def test_start_leaves_a_gateway_that_runs_alone(seat: Seat) -> None:
+    seat.add_release("aaaa")
+    process = parse_pid_file(seat.run(seat.service.switch("aaaa", before=None, staged=seat.stage())).stdout)
+    assert parse_pid_file(seat.run(seat.service.start()).stdout) == process
+
+
+def test_the_release_before_becomes_previous_and_comes_back_with_its_config_on_restore(seat: Seat) -> None:
+    seat.add_release("aaaa")
+    seat.run(seat.service.switch("aaaa", before=None, staged=seat.stage("old")))
+    seat.add_release("bbbb")
+    staged = seat.stage("new")
+    seat.run(seat.service.switch("bbbb", before="aaaa", staged=staged))
+    layout = seat.service.layout
+    assert os.readlink(layout.current) == "releases/bbbb"
+    assert os.readlink(layout.previous) == "releases/aaaa"
+    assert Path(layout.config).read_text() == "new"
+    restored = seat.run(seat.service.restore("aaaa", previous=None, staged=staged, was_running=True))
+    assert os.readlink(layout.current) == "releases/aaaa"
+    assert not Path(layout.previous).is_symlink()
+    assert Path(layout.config).read_text() == "old"
+    assert alive(parse_pid_file(restored.stdout).pid)
+
+
+def test_restore_before_the_switch_touched_anything_keeps_the_files_in_use(seat: Seat) -> None:
+    seat.add_release("aaaa")
+    seat.run(seat.service.switch("aaaa", before=None, staged=seat.stage("first")))
+    seat.run(seat.service.switch("aaaa", before="aaaa", staged=seat.stage("second")))
+    staged = seat.stage("third")  # waits, and was never put in place
+    seat.run(seat.service.restore("aaaa", previous=None, staged=staged, was_running=True))
+    assert Path(seat.service.layout.config).read_text() == "second"
+
+
+def test_restore_after_a_first_deployment_leaves_nothing_running(seat: Seat) -> None:
+    seat.add_release("aaaa")
+    staged = seat.stage()
+    process = parse_pid_file(seat.run(seat.service.switch("aaaa", before=None, staged=staged)).stdout)
+    seat.run(seat.service.restore(None, previous=None, staged=staged, was_running=False))
+    assert not alive(process.pid)
+    assert not Path(seat.service.layout.current).is_symlink()
+    assert not Path(seat.service.layout.config).exists()
+
+
+def test_uninstall_removes_what_a_deployment_put_there_and_nothing_else(seat: Seat) -> None:
+    seat.add_release("aaaa")
+    process = parse_pid_file(seat.run(seat.service.switch("aaaa", before=None, staged=seat.stage())).stdout)
+    prefix = Path(seat.service.layout.prefix)
+    (prefix / "notes.txt").write_text("the user's own")
+    seat.run(seat.service.uninstall())
+    assert not alive(process.pid)
+    assert [path.name for path in prefix.iterdir()] == ["notes.txt"]
+    (prefix / "notes.txt").unlink()
+    seat.run(seat.service.uninstall())
+    assert not prefix.exists()
