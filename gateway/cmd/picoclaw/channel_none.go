@@ -1,0 +1,18 @@
+//go:build !telegram
+
+package main
+
+import (
+	"errors"
+
+	"slimdeploy/gateway/internal/config"
+	"slimdeploy/gateway/internal/health"
+)
+
+type channel struct{ stats *health.Stats }
+
+func newChannel(*config.Config) (*channel, error) {
+	return nil, errors.New("this binary was built without a channel; build it with -tags telegram")
+}
+
+func (c *channel) run(<-chan struct{}) error { return errUnusable }

@@ -1,0 +1,77 @@
+//go:build telegram
+
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"os"
+	"strconv"
+	"time"
+
+	"slimdeploy/gateway/internal/config"
+	"slimdeploy/gateway/internal/health"
+	"slimdeploy/gateway/internal/logline"
+	"slimdeploy/gateway/internal/pages"
+	"slimdeploy/gateway/internal/reply"
+	"slimdeploy/gateway/internal/telegram"
+)
+
+// readyFor is how old the Bot API's last answer may be: a poll's time, and what a slow board and network take on top.
+const readyFor = telegram.PollTime + 45*time.Second
+
+type channel struct {
+	stats  *health.Stats
+	poller *telegram.Poller
+}
+
+func newChannel(settings *config.Config) (*channel, error) {
+	t := settings.Telegram
+	if !t.Enabled {
+		return nil, errNoChannel
+	}
+	if fault := config.TokenFault(t.Token); fault != "" {
+		return nil, errors.New("channels.telegram.token is no bot token: " + fault)
+	}
+	security := &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		// The post-quantum exchange that Go offers by default costs a small board a second and half a MiB.
+		CurvePreferences:   []tls.CurveID{tls.X25519, tls.CurveP256},
+		ClientSessionCache: tls.NewLRUClientSessionCache(1),
+	}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return nil, errors.New("channels.telegram.ca_file: " + err.Error())
+		}
+		security.RootCAs = x509.NewCertPool()
+		if !security.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("channels.telegram.ca_file: " + t.CAFile + " holds no certificate")
+		}
+	}
+	stats := health.NewStats(version, readyFor)
+	return &channel{stats, &telegram.Poller{
+		Bot:       telegram.NewBot(t.Endpoint, t.Token, security),
+		Stats:     stats,
+		Handle:    reply.To,
+		Exchanged: releasePages,
+	}}, nil
+}
+
+func (c *channel) run(stop <-chan struct{}) error {
+	err := c.poller.Run(stop)
+	if errors.Is(err, telegram.ErrUnauthorized) {
+		return errors.Join(errUnusable, err)
+	}
+	return err
+}
+
+func releasePages() {
+	released, err := pages.Release()
+	if err != nil {
+		logline.Warn("the start-up pages are kept", "error", err.Error())
+		return
+	}
+	logline.Info("the start-up pages are given back", "mapped_kib", strconv.Itoa(released/1024))
+}

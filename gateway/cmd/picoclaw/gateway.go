@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"slimdeploy/gateway/internal/health"
+	"slimdeploy/gateway/internal/logline"
+)
+
+var (
+	errStranger  = errors.New("something else than a gateway answers")
+	errUnusable  = errors.New("the gateway can't run with this config")
+	errNoChannel = errors.New("channels.telegram.enabled is not true: there is nothing to do")
+)
+
+// runGateway serves until TERM or INT; what is under way then is ended in order.
+func runGateway(flag string) int {
+	settings, code := load(flag)
+	if settings == nil {
+		return code
+	}
+	for _, key := range settings.Ignored {
+		logline.Info("a key of the config is not used here", "key", key)
+	}
+	channel, err := newChannel(settings)
+	if err != nil {
+		logline.Error("the gateway does not start", "error", err.Error())
+		return exitConfig
+	}
+	address := net.JoinHostPort(settings.Health.Host, strconv.Itoa(settings.Health.Port))
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		logline.Error("the health port can't be had", "error", err.Error())
+		return exitFault
+	}
+	defer listener.Close()
+	go health.Serve(listener, channel.stats)
+	startProfiler()
+
+	stop := make(chan struct{})
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		name := (<-signals).String()
+		logline.Info("stopping", "signal", strings.ReplaceAll(name, " ", "-"))
+		close(stop)
+		<-signals // a second one does not wait
+		os.Exit(exitFault)
+	}()
+
+	logline.Info("started", "version", version, "target", target(), "health", address, "pid", strconv.Itoa(os.Getpid()))
+	if err := channel.run(stop); err != nil {
+		logline.Error("the gateway ends", "error", err.Error())
+		if errors.Is(err, errUnusable) {
+			return exitConfig
+		}
+		return exitFault
+	}
+	logline.Info("stopped")
+	return exitOK
+}

@@ -1,0 +1,3 @@
+module slimdeploy/gateway
+
+go 1.26

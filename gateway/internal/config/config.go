@@ -1,0 +1,200 @@
+// Package config reads the gateway's config file: a part of PicoClaw's, so that a full one can be used as it is.
+//
+// It says where a fault stands; whether a gateway can run with what is written is the caller's to decide.
+package config
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"slimdeploy/gateway/internal/jsonstream"
+	"slimdeploy/gateway/internal/wire"
+)
+
+// DefaultBaseURL is Telegram's own Bot API server (core.telegram.org/bots/api, "Making requests").
+const DefaultBaseURL = "https://api.telegram.org"
+
+const (
+	maxFile   = 1 << 20
+	maxString = 4096
+)
+
+// Config is what the gateway uses of the file.
+type Config struct {
+	Telegram Telegram
+	Health   Health
+	// Ignored are the keys that the gateway does not use, as dotted paths in the file's order.
+	Ignored []string
+}
+
+// Telegram is channels.telegram. CAFile is empty where the system's certificates are to be trusted.
+type Telegram struct {
+	Enabled  bool
+	Token    string
+	Endpoint wire.Endpoint
+	CAFile   string
+}
+
+// Health is where the gateway answers about itself.
+type Health struct {
+	Host string
+	Port int
+}
+
+// Path is where the config lies: the flag's value, else $PICOCLAW_HOME/config.json, else ~/.picoclaw/config.json.
+func Path(flag string) (string, error) {
+	if flag != "" {
+		return flag, nil
+	}
+	if home := os.Getenv("PICOCLAW_HOME"); home != "" {
+		return filepath.Join(home, "config.json"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", errors.New("neither --config nor PICOCLAW_HOME nor HOME says where the config is")
+	}
+	return filepath.Join(home, ".picoclaw", "config.json"), nil
+}
+
+// Load reads the file at path. Every error begins with the path.
+func Load(path string) (*Config, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxFile {
+		return nil, errors.New(path + ": it is larger than 1 MiB")
+	}
+	config, err := Parse(text)
+	if err != nil {
+		return nil, errors.New(path + ": " + err.Error())
+	}
+	return config, nil
+}
+
+// Parse reads a config's text, with or without a UTF-8 byte order mark.
+func Parse(text []byte) (*Config, error) {
+	text = bytes.TrimPrefix(text, []byte("\xEF\xBB\xBF"))
+	p := parser{
+		Reader: jsonstream.NewReader(bufio.NewReader(bytes.NewReader(text))),
+		config: &Config{Health: Health{Host: "127.0.0.1", Port: 8080}},
+	}
+	p.config.Telegram.Endpoint, _ = wire.ParseEndpoint(DefaultBaseURL)
+	err := p.section("", map[string]func(string) error{
+		"channels": func(path string) error {
+			return p.section(path, map[string]func(string) error{"telegram": p.telegram})
+		},
+		"gateway": func(path string) error {
+			return p.section(path, map[string]func(string) error{"host": p.healthHost, "port": p.healthPort})
+		},
+	})
+	if err == nil {
+		err = p.End()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.config, nil
+}
+
+type parser struct {
+	*jsonstream.Reader
+	config *Config
+}
+
+// section reads an object whose members have a reader each; the others are noted and passed over.
+func (p *parser) section(path string, members map[string]func(path string) error) error {
+	if path != "" {
+		path += "."
+	}
+	seen := map[string]bool{}
+	return p.Object(func(key string) error {
+		read := members[key]
+		if read == nil {
+			p.config.Ignored = append(p.config.Ignored, path+key)
+			return p.Skip()
+		}
+		if seen[key] {
+			return p.Fault(path + key + " stands twice")
+		}
+		seen[key] = true
+		return named(path+key, read(path+key))
+	})
+}
+
+// named puts the key into a fault, once.
+func named(path string, err error) error {
+	var fault *jsonstream.SyntaxError
+	if errors.As(err, &fault) && !bytes.HasPrefix([]byte(fault.Problem), []byte(path)) {
+		fault.Problem = path + ": " + fault.Problem
+	}
+	return err
+}
+
+func (p *parser) telegram(path string) error {
+	t := &p.config.Telegram
+	return p.section(path, map[string]func(string) error{
+		"enabled": func(string) (err error) { t.Enabled, err = p.Bool(); return err },
+		"token":   func(string) (err error) { t.Token, err = p.String(maxString); return err },
+		"ca_file": func(string) (err error) { t.CAFile, err = p.String(maxString); return err },
+		"base_url": func(string) error {
+			text, err := p.String(maxString)
+			if err != nil || text == "" {
+				return err
+			}
+			endpoint, err := wire.ParseEndpoint(text)
+			if err != nil {
+				return p.Fault(err.Error())
+			}
+			t.Endpoint = endpoint
+			return nil
+		},
+	})
+}
+
+func (p *parser) healthHost(string) (err error) {
+	p.config.Health.Host, err = p.String(maxString)
+	return err
+}
+
+func (p *parser) healthPort(string) error {
+	port, err := p.Int64()
+	if err == nil && (port < 1 || port > 65535) {
+		err = p.Fault("a port lies between 1 and 65535, " + strconv.FormatInt(port, 10) + " does not")
+	}
+	p.config.Health.Port = int(port)
+	return err
+}
+
+// TokenFault says why the token can't be a bot's, without the token in it; "" where it has the form of one
+// (core.telegram.org/bots/api, "Authorizing your bot").
+func TokenFault(token string) string {
+	number := 0
+	for number < len(token) && '0' <= token[number] && token[number] <= '9' {
+		number++
+	}
+	switch {
+	case token == "":
+		return "it is empty"
+	case number == 0 || number == len(token) || token[number] != ':':
+		return "it has to be the bot's number, a colon and 35 characters"
+	case len(token)-number-1 != 35:
+		return strconv.Itoa(len(token)-number-1) + " characters follow the colon instead of 35"
+	}
+	for _, c := range []byte(token[number+1:]) {
+		if c != '_' && c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return "it holds characters other than letters, digits, _ and -"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,101 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const token = "12345:abcdefghijklmnopqrstuvwxyzABCDEFGHI"
+
+func TestAFullPicoclawConfigIsUsedAsItIs(t *testing.T) {
+	config, err := Parse([]byte("\xEF\xBB\xBF" + `{
+		"agents": {"defaults": {"model": "x"}},
+		"channels": {"telegram": {"enabled": true, "token": "` + token + `", "allow_from": [1]}, "discord": {}},
+		"gateway": {"host": "0.0.0.0", "port": 18790}
+	}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !config.Telegram.Enabled || config.Telegram.Token != token || config.Health != (Health{"0.0.0.0", 18790}) {
+		t.Errorf("%+v", config)
+	}
+	if config.Telegram.Endpoint.Host != "api.telegram.org" || !config.Telegram.Endpoint.TLS {
+		t.Errorf("%+v", config.Telegram.Endpoint)
+	}
+	if got := strings.Join(config.Ignored, " "); got != "agents channels.telegram.allow_from channels.discord" {
+		t.Errorf("ignored %q", got)
+	}
+}
+
+func TestAFaultSaysLineColumnAndKey(t *testing.T) {
+	for text, wanted := range map[string]string{
+		"{\n  \"gateway\": {\"port\": \"80\"}\n}":             "line 2, column 23: gateway.port: a number is expected",
+		`{"gateway": {"port": 70000}}`:                        "gateway.port: a port lies between 1 and 65535, 70000 does not",
+		`{"channels": {"telegram": {"enabled": "yes"}}}`:      "channels.telegram.enabled: true or false is expected",
+		`{"channels": {"telegram": {"base_url": "ftp://x"}}}`: "channels.telegram.base_url: it has to begin with https://",
+		`{"channels": []}`:                                    "channels: an object in { } is expected",
+		`{"gateway": {}, "gateway": {}}`:                      "gateway stands twice",
+		`{"gateway": {"port": 1}`:                             "ends too early",
+		`{} x`:                                                "after the end of the document",
+		"":                                                    "ends too early",
+	} {
+		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), wanted) {
+			t.Errorf("%q: %v, not %q", text, err, wanted)
+		}
+	}
+}
+
+func TestTheTokenIsHeldAgainstItsForm(t *testing.T) {
+	if fault := TokenFault(token); fault != "" {
+		t.Error(fault)
+	}
+	for _, bad := range []string{"", "abc", ":", "123:", token + "x", "x" + token, strings.Replace(token, "a", "/", 1), token + "\n"} {
+		fault := TokenFault(bad)
+		if fault == "" || (len(bad) > 5 && strings.Contains(fault, bad)) {
+			t.Errorf("%q: %q", bad, fault)
+		}
+	}
+}
+
+func TestThePathComesFromFlagThenHome(t *testing.T) {
+	t.Setenv("PICOCLAW_HOME", "/etc/pico")
+	if path, _ := Path(""); path != "/etc/pico/config.json" {
+		t.Error(path)
+	}
+	if path, _ := Path("/x.json"); path != "/x.json" {
+		t.Error(path)
+	}
+	t.Setenv("PICOCLAW_HOME", "")
+	t.Setenv("HOME", "/home/maker")
+	if path, _ := Path(""); path != "/home/maker/.picoclaw/config.json" {
+		t.Error(path)
+	}
+}
+
+func TestAFileThatIsMissingOrTooLargeIsNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.json")
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Error(err)
+	}
+	if err := os.WriteFile(path, make([]byte, maxFile+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
+		t.Error(err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(`{"channels":{"telegram":{"enabled":true,"token":"1:a","base_url":"https://[::1]:8443/x"}},"gateway":{"port":1}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		config, err := Parse(text)
+		if (config == nil) == (err == nil) {
+			t.Fatalf("%v %v", config, err)
+		}
+		if err == nil && (config.Health.Port < 1 || config.Health.Port > 65535) {
+			t.Fatal(config.Health.Port)
+		}
+	})
+}

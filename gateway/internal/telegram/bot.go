@@ -1,0 +1,212 @@
+// Package telegram is the gateway's side of the Bot API (core.telegram.org/bots/api): long polling and replies.
+//
+// How bytes travel is package wire's; what a message is answered with is the handler's.
+package telegram
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+
+	"slimdeploy/gateway/internal/jsonstream"
+	"slimdeploy/gateway/internal/sizes"
+	"slimdeploy/gateway/internal/wire"
+)
+
+const (
+	// callTime bounds a call that does not wait for anything.
+	callTime = 30 * time.Second
+
+	maxText        = 64 << 10 // a text has at most 4,096 UTF-16 units, 3 bytes each; captions and the like are less
+	maxDescription = 1 << 10
+)
+
+// Failure is an answer of the Bot API that is not "ok". RetryAfter is in seconds, 0 where the API named none.
+type Failure struct {
+	Code        int
+	Description string
+	RetryAfter  int
+}
+
+func (f *Failure) Error() string {
+	return "the Bot API answered " + strconv.Itoa(f.Code) + ": " + f.Description
+}
+
+// Update is what the gateway needs of one. Text is empty where it is no text message of a user.
+type Update struct {
+	ID   int64
+	Chat int64
+	Text string
+}
+
+// Bot calls the Bot API as the bot with one token. It is for one goroutine, but for Interrupt and TLS.
+type Bot struct {
+	client *wire.Client
+	path   string // holds the token
+	body   []byte
+}
+
+// NewBot makes a bot; nothing is sent yet.
+func NewBot(endpoint wire.Endpoint, token string, config *tls.Config) *Bot {
+	return &Bot{client: wire.NewClient(endpoint, config), path: "/bot" + token + "/"}
+}
+
+// Interrupt ends the call that is under way, and every later one until Resume.
+func (b *Bot) Interrupt() { b.client.Interrupt() }
+
+// Resume lets calls be made again after an Interrupt.
+func (b *Bot) Resume() { b.client.Resume() }
+
+// Close ends the connection.
+func (b *Bot) Close() { b.client.Close() }
+
+// TLS is the protocol and cipher of the connection, empty without TLS.
+func (b *Bot) TLS() (version, cipher string) { return b.client.TLS() }
+
+// Name is the bot's user name, from getMe.
+func (b *Bot) Name() (name string, err error) {
+	err = b.call("getMe", []byte("{}"), callTime, func(r *jsonstream.Reader) error {
+		return r.Object(func(key string) (err error) {
+			if key == "username" {
+				name, err = r.String(maxDescription)
+				return err
+			}
+			return r.Skip()
+		})
+	})
+	return name, err
+}
+
+// DeleteWebhook makes getUpdates possible where a webhook was set; updates that wait are kept.
+func (b *Bot) DeleteWebhook() error {
+	return b.call("deleteWebhook", []byte("{}"), callTime, (*jsonstream.Reader).Skip)
+}
+
+// Updates confirms everything before offset and waits up to wait for the next messages.
+func (b *Bot) Updates(offset int64, limit int, wait time.Duration) (updates []Update, err error) {
+	body := append(b.body[:0], `{"offset":`...)
+	body = strconv.AppendInt(body, offset, 10)
+	body = append(body, `,"limit":`...)
+	body = strconv.AppendInt(body, int64(limit), 10)
+	body = append(body, `,"timeout":`...)
+	body = strconv.AppendInt(body, int64(wait/time.Second), 10)
+	body = append(body, `,"allowed_updates":["message"]}`...)
+	b.body = body
+	err = b.call("getUpdates", body, wait+callTime, func(r *jsonstream.Reader) error {
+		return r.Array(func() error {
+			update, err := readUpdate(r)
+			updates = append(updates, update)
+			return err
+		})
+	})
+	return updates, err
+}
+
+// Send sends text to a chat.
+func (b *Bot) Send(chat int64, text string) error {
+	body := append(b.body[:0], `{"chat_id":`...)
+	body = strconv.AppendInt(body, chat, 10)
+	body = append(body, `,"text":`...)
+	body = jsonstream.AppendString(body, text)
+	body = append(body, '}')
+	if cap(body) <= 2*sizes.Reader {
+		b.body = body
+	}
+	return b.call("sendMessage", body, callTime, (*jsonstream.Reader).Skip)
+}
+
+func readUpdate(r *jsonstream.Reader) (update Update, err error) {
+	fromBot := false
+	err = r.Object(func(key string) (err error) {
+		switch key {
+		case "update_id":
+			update.ID, err = r.Int64()
+			return err
+		case "message":
+			return r.Object(func(key string) (err error) {
+				switch key {
+				case "chat":
+					update.Chat, err = readMember(r, "id", (*jsonstream.Reader).Int64)
+				case "from":
+					fromBot, err = readMember(r, "is_bot", (*jsonstream.Reader).Bool)
+				case "text":
+					update.Text, err = r.String(maxText)
+				default:
+					err = r.Skip()
+				}
+				return err
+			})
+		}
+		return r.Skip()
+	})
+	if fromBot {
+		update.Text = ""
+	}
+	return update, err
+}
+
+// readMember reads one member of an object and passes over the others.
+func readMember[T any](r *jsonstream.Reader, name string, read func(*jsonstream.Reader) (T, error)) (value T, err error) {
+	err = r.Object(func(key string) (err error) {
+		if key == name {
+			value, err = read(r)
+			return err
+		}
+		return r.Skip()
+	})
+	return value, err
+}
+
+// call makes one request and reads its answer: {"ok":…,"result":…} or {"ok":false,"error_code":…,"description":…}.
+func (b *Bot) call(method string, body []byte, limit time.Duration, result func(*jsonstream.Reader) error) error {
+	return b.client.Post(b.path+method, body, limit, func(status int, content io.Reader) error {
+		failure := &Failure{Code: status}
+		ok, answered := false, false
+		r := jsonstream.NewReader(bufio.NewReaderSize(content, 1024))
+		err := r.Object(func(key string) (err error) {
+			switch key {
+			case "ok":
+				ok, err = r.Bool()
+			case "result":
+				answered = true
+				err = result(r)
+			case "error_code":
+				var code int64
+				code, err = r.Int64()
+				failure.Code = int(code)
+			case "description":
+				failure.Description, err = r.String(maxDescription)
+			case "parameters":
+				var seconds int64
+				seconds, err = readMember(r, "retry_after", (*jsonstream.Reader).Int64)
+				failure.RetryAfter = int(min(max(seconds, 0), 3600))
+			default:
+				err = r.Skip()
+			}
+			return err
+		})
+		var noJSON *jsonstream.SyntaxError
+		switch {
+		case errors.As(err, &noJSON) && status != 200:
+			failure.Description = "no JSON" // a proxy's page, such as "502 Bad Gateway"
+		case err != nil:
+			return errors.Join(errBroken, err)
+		case ok && answered:
+			return nil
+		case ok:
+			return errBroken
+		}
+		return &refusal{failure}
+	})
+}
+
+var errBroken = errors.New("the Bot API's answer can't be read")
+
+// refusal carries a Failure through package wire, which drops the connection after an error. The API's own refusals end
+// with a whole answer, but they are rare enough for a new connection.
+type refusal struct{ *Failure }
+
+func (r *refusal) Unwrap() error { return r.Failure }

@@ -1,0 +1,210 @@
+package telegram
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"slimdeploy/gateway/internal/health"
+	"slimdeploy/gateway/internal/logline"
+	"slimdeploy/gateway/internal/sizes"
+	"slimdeploy/gateway/internal/wire"
+)
+
+// PollTime is how long one getUpdates waits for a message (the Bot API allows up to 50 s).
+const PollTime = 45 * time.Second
+
+const (
+	firstPause = time.Second
+	mostPause  = 60 * time.Second
+	// sendTries is how often a reply is tried before it is given up, so that one message can't hold up the others.
+	sendTries = 6
+	// drainTime bounds what is still done after a stop was asked for.
+	drainTime = 3 * time.Second
+)
+
+// ErrUnauthorized is the end of a gateway whose token Telegram refuses: starting it again can't help.
+var ErrUnauthorized = errors.New("Telegram refuses the token (401); is it the one that @BotFather shows?")
+
+// Poller takes messages from the Bot API and sends back what Handle makes of them, one after the other.
+type Poller struct {
+	Bot    *Bot
+	Stats  *health.Stats
+	Handle func(text string) (reply string)
+	// Exchanged is called once, after the first getUpdates was answered.
+	Exchanged func()
+
+	offset      int64
+	unconfirmed bool
+}
+
+// Run polls until stop is closed (then it returns nil) or the token is refused (ErrUnauthorized).
+func (p *Poller) Run(stop <-chan struct{}) error {
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case <-stop:
+			p.Bot.Interrupt()
+		case <-ended:
+		}
+	}()
+	defer p.Bot.Close()
+	if err := p.again(stop, p.introduce); err != nil {
+		return p.end(err)
+	}
+	for {
+		if err := p.again(stop, p.round(stop)); err != nil {
+			return p.end(err)
+		}
+		if p.Exchanged != nil {
+			p.Exchanged()
+			p.Exchanged = nil
+		}
+	}
+}
+
+// end confirms what was handled since the last poll, so that nothing is answered twice after a restart.
+func (p *Poller) end(err error) error {
+	if !errors.Is(err, wire.ErrInterrupted) {
+		return err
+	}
+	if p.unconfirmed {
+		p.Bot.Resume()
+		watch := time.AfterFunc(drainTime, p.Bot.Interrupt)
+		defer watch.Stop()
+		if _, err := p.Bot.Updates(p.offset, 1, 0); err != nil {
+			logline.Warn("the last messages could not be confirmed", "error", err.Error())
+		}
+	}
+	return nil
+}
+
+func (p *Poller) introduce() error {
+	name, err := p.Bot.Name()
+	if err == nil {
+		version, cipher := p.Bot.TLS()
+		logline.Info("connected to the Bot API", "bot", name, "tls", version, "cipher", cipher)
+	}
+	return err
+}
+
+// round makes one getUpdates and answers what it brings.
+func (p *Poller) round(stop <-chan struct{}) func() error {
+	return func() error {
+		updates, err := p.Bot.Updates(p.offset, sizes.Updates, PollTime)
+		if err != nil {
+			return err
+		}
+		p.unconfirmed = false
+		p.Stats.Answered(p.Bot.TLS())
+		for _, update := range updates {
+			if update.ID < p.offset {
+				continue
+			}
+			if update.Text != "" {
+				p.Stats.Inbound.Add(1)
+				if err := p.answer(stop, update); err != nil {
+					return err
+				}
+			}
+			p.offset, p.unconfirmed = update.ID+1, true
+		}
+		return nil
+	}
+}
+
+// answer sends the reply; a message that Telegram does not take is counted and let go.
+func (p *Poller) answer(stop <-chan struct{}, update Update) error {
+	reply := p.Handle(update.Text)
+	if reply == "" {
+		return nil
+	}
+	pause := firstPause
+	for try := 1; ; try++ {
+		err := p.Bot.Send(update.Chat, reply)
+		if err == nil {
+			p.Stats.Outbound.Add(1)
+			return nil
+		}
+		if errors.Is(err, wire.ErrInterrupted) || code(err) == 401 {
+			return err
+		}
+		p.Stats.Errors.Add(1)
+		given := code(err) != 0 && code(err) != 429 && code(err) < 500
+		if given || try == sendTries {
+			logline.Error("a reply could not be sent", "error", err.Error())
+			return nil
+		}
+		logline.Warn("a reply is tried again", "error", err.Error())
+		if !rest(stop, wait(err, &pause)) {
+			return wire.ErrInterrupted
+		}
+	}
+}
+
+// again does work until it succeeds, is interrupted or can't ever succeed, with growing pauses between.
+func (p *Poller) again(stop <-chan struct{}, work func() error) error {
+	pause := firstPause
+	for {
+		err := work()
+		if err == nil || errors.Is(err, wire.ErrInterrupted) {
+			return err
+		}
+		p.Stats.Errors.Add(1)
+		state := "error"
+		switch code(err) {
+		case 401, 404: // 404 is what the Bot API says to a path whose token has no valid form
+			p.Stats.Failed("unauthorized", err.Error())
+			return ErrUnauthorized
+		case 409:
+			state = "conflict"
+			if strings.Contains(err.Error(), "webhook") {
+				if gone := p.Bot.DeleteWebhook(); gone == nil {
+					logline.Info("a webhook stood in the way of getUpdates and was deleted")
+					continue
+				}
+			}
+		}
+		p.Stats.Failed(state, err.Error())
+		rests := wait(err, &pause)
+		logline.Warn("the Bot API is tried again", "error", err.Error(), "after", rests.Round(time.Millisecond).String())
+		if !rest(stop, rests) {
+			return wire.ErrInterrupted
+		}
+	}
+}
+
+// code is the Bot API's error code, 0 where the error is another one.
+func code(err error) int {
+	var failure *Failure
+	if errors.As(err, &failure) {
+		return failure.Code
+	}
+	return 0
+}
+
+// wait is how long to rest after err: what the API asks for, else pause, which doubles, with up to a quarter taken off by
+// chance so that many gateways don't come back at the same moment.
+func wait(err error, pause *time.Duration) time.Duration {
+	var failure *Failure
+	if errors.As(err, &failure) && failure.RetryAfter > 0 {
+		return time.Duration(failure.RetryAfter) * time.Second
+	}
+	now := *pause
+	*pause = min(2*now, mostPause)
+	return now - rand.N(now/4)
+}
+
+// rest sleeps; false where stop was closed meanwhile.
+func rest(stop <-chan struct{}, length time.Duration) bool {
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-stop:
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,285 @@
+// Package wire speaks as much HTTP/1.1 (RFC 9112) as a client of the Bot API needs: POST with a JSON body over one
+// kept-alive TLS connection. net/http would do it too, for 3 MB of resident memory more.
+package wire
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"slimdeploy/gateway/internal/sizes"
+)
+
+const (
+	connectTime = 20 * time.Second // name lookup, TCP and TLS; a MIPS board needs seconds for an RSA chain
+	maxDrain    = 16 << 10         // what is left of a body is read to keep the connection, up to so many bytes
+	maxBody     = 8 << 20          // 100 updates of 4,096 characters, each escaped to 12 bytes, are 5 MB
+)
+
+// ErrInterrupted is what a call ends with after Interrupt.
+var ErrInterrupted = errors.New("interrupted")
+
+// Endpoint is where a server is. Prefix is the path that stands before every request's own, without a final slash.
+type Endpoint struct {
+	TLS    bool
+	Host   string // a name or an address, without brackets
+	Port   string
+	Prefix string
+}
+
+// ParseEndpoint reads "https://host[:port][/prefix]"; http is for servers on the same machine.
+func ParseEndpoint(text string) (Endpoint, error) {
+	var endpoint Endpoint
+	rest, ok := strings.CutPrefix(text, "https://")
+	if ok {
+		endpoint.TLS, endpoint.Port = true, "443"
+	} else if rest, ok = strings.CutPrefix(text, "http://"); ok {
+		endpoint.Port = "80"
+	} else {
+		return Endpoint{}, errors.New("it has to begin with https:// (or http://)")
+	}
+	host, prefix, _ := strings.Cut(rest, "/")
+	if prefix = strings.TrimRight(prefix, "/"); prefix != "" {
+		endpoint.Prefix = "/" + prefix
+	}
+	for i := range len(rest) {
+		if c := rest[i]; c <= ' ' || c >= 0x7F || c == '@' || c == '?' || c == '#' {
+			return Endpoint{}, errors.New("it has to be host, port and path only, in ASCII")
+		}
+	}
+	switch {
+	case strings.HasPrefix(host, "["): // an IPv6 address
+		address, after, closed := strings.Cut(host[1:], "]")
+		if !closed || (after != "" && !strings.HasPrefix(after, ":")) {
+			return Endpoint{}, errors.New("the bracket of its address is not closed")
+		}
+		endpoint.Host = address
+		if after != "" {
+			endpoint.Port = after[1:]
+		}
+	default:
+		name, port, found := strings.Cut(host, ":")
+		endpoint.Host = name
+		if found {
+			endpoint.Port = port
+		}
+	}
+	if number, err := strconv.Atoi(endpoint.Port); err != nil || number < 1 || number > 65535 {
+		return Endpoint{}, errors.New("its port is not a number from 1 to 65535")
+	}
+	if endpoint.Host == "" {
+		return Endpoint{}, errors.New("it names no host")
+	}
+	return endpoint, nil
+}
+
+// Client has one connection to one endpoint and makes a new one where that is gone. Post is for one goroutine at a time;
+// Interrupt and TLS may be called from any.
+type Client struct {
+	endpoint Endpoint
+	config   *tls.Config
+	reader   *bufio.Reader
+	request  []byte
+
+	mu          sync.Mutex // guards what follows
+	conn        net.Conn
+	state       *tls.ConnectionState
+	interrupted bool
+}
+
+// NewClient makes a client; nothing is connected before the first Post. config may be nil where the endpoint has no TLS.
+func NewClient(endpoint Endpoint, config *tls.Config) *Client {
+	if endpoint.TLS {
+		config = config.Clone()
+		config.ServerName = endpoint.Host
+	}
+	return &Client{endpoint: endpoint, config: config, reader: bufio.NewReaderSize(nil, sizes.Reader)}
+}
+
+// TLS is the protocol and the cipher of the connection, empty without one.
+func (c *Client) TLS() (version, cipher string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == nil {
+		return "", ""
+	}
+	return tls.VersionName(c.state.Version), tls.CipherSuiteName(c.state.CipherSuite)
+}
+
+// Interrupt ends a Post that is under way, and every later one, with ErrInterrupted.
+func (c *Client) Interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.interrupted = true
+	if c.conn != nil {
+		c.conn.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// Resume lets Post work again after Interrupt, on a new connection.
+func (c *Client) Resume() {
+	c.drop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.interrupted = false
+}
+
+// Close ends the connection; the next Post would make a new one.
+func (c *Client) Close() {
+	c.drop()
+}
+
+func (c *Client) drop() {
+	c.mu.Lock()
+	conn := c.conn
+	c.conn, c.state = nil, nil
+	c.mu.Unlock()
+	if conn != nil {
+		conn.Close()
+	}
+}
+
+// Post sends body to path and calls read with the answer's status and body. All of it has to end within limit.
+//
+// Where a kept-alive connection turns out to be closed before a byte of the answer came, the request is sent once more on
+// a new one: servers close idle connections, and a message that may arrive twice is better than one that is lost.
+func (c *Client) Post(path string, body []byte, limit time.Duration, read func(status int, body io.Reader) error) error {
+	deadline := time.Now().Add(limit)
+	c.mu.Lock()
+	kept := c.conn != nil
+	c.mu.Unlock()
+	answered, err := c.exchange(path, body, deadline, read)
+	if err != nil && kept && !answered && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, ErrInterrupted) {
+		_, err = c.exchange(path, body, deadline, read)
+	}
+	return err
+}
+
+func (c *Client) exchange(
+	path string, body []byte, deadline time.Time, read func(status int, body io.Reader) error,
+) (answered bool, err error) {
+	defer func() {
+		if err != nil {
+			c.drop()
+			c.mu.Lock()
+			if c.interrupted {
+				err = ErrInterrupted
+			}
+			c.mu.Unlock()
+		}
+	}()
+	conn, err := c.connected(deadline)
+	if err != nil {
+		return false, err
+	}
+	if err := c.arm(conn, deadline); err != nil {
+		return false, err
+	}
+	if _, err := conn.Write(c.render(path, body)); err != nil {
+		return false, err
+	}
+	if _, err := c.reader.Peek(1); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = errors.New("the server closed the connection")
+		}
+		return false, err
+	}
+	head, err := readHead(c.reader)
+	if err != nil {
+		return true, err
+	}
+	content := &bounded{in: head.body(c.reader), left: maxBody}
+	if err := read(head.status, content); err != nil {
+		return true, err
+	}
+	if !head.keepAlive || !drained(content) {
+		c.drop()
+	}
+	return true, nil
+}
+
+// arm sets the deadline, unless an Interrupt came before: that must not be undone.
+func (c *Client) arm(conn net.Conn, deadline time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.interrupted {
+		return ErrInterrupted
+	}
+	return conn.SetDeadline(deadline)
+}
+
+func (c *Client) connected(deadline time.Time) (net.Conn, error) {
+	c.mu.Lock()
+	conn, interrupted := c.conn, c.interrupted
+	c.mu.Unlock()
+	if interrupted {
+		return nil, ErrInterrupted
+	}
+	if conn != nil {
+		return conn, nil
+	}
+	if soon := time.Now().Add(connectTime); soon.Before(deadline) {
+		deadline = soon
+	}
+	dialer := net.Dialer{Deadline: deadline, KeepAlive: 30 * time.Second}
+	conn, err := dialer.Dial("tcp", net.JoinHostPort(c.endpoint.Host, c.endpoint.Port))
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.conn = conn // from here on an Interrupt reaches it
+	c.mu.Unlock()
+	if err := c.arm(conn, deadline); err != nil {
+		return nil, err
+	}
+	if c.endpoint.TLS {
+		secured := tls.Client(conn, c.config)
+		if err := secured.Handshake(); err != nil {
+			return nil, err
+		}
+		state := secured.ConnectionState()
+		c.mu.Lock()
+		c.conn, c.state = secured, &tls.ConnectionState{Version: state.Version, CipherSuite: state.CipherSuite}
+		c.mu.Unlock()
+		conn = secured
+	}
+	c.reader.Reset(conn)
+	return conn, nil
+}
+
+// render puts head and body into one buffer, so that they leave in one TLS record and one packet.
+func (c *Client) render(path string, body []byte) []byte {
+	to := append(c.request[:0], "POST "...)
+	to = append(to, c.endpoint.Prefix...)
+	to = append(to, path...)
+	to = append(to, " HTTP/1.1\r\nHost: "...)
+	host := c.endpoint.Host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	to = append(to, host...)
+	if standard := map[bool]string{true: "443", false: "80"}[c.endpoint.TLS]; c.endpoint.Port != standard {
+		to = append(to, ":"+c.endpoint.Port...)
+	}
+	to = append(to, "\r\nContent-Type: application/json\r\nContent-Length: "...)
+	to = strconv.AppendInt(to, int64(len(body)), 10)
+	to = append(to, "\r\n\r\n"...)
+	to = append(to, body...)
+	if cap(to) <= 4*sizes.Reader {
+		c.request = to
+	}
+	return to
+}
+
+// drained reads what is left of a body; false where that is too much to be worth it.
+func drained(body io.Reader) bool {
+	_, err := io.CopyN(io.Discard, body, maxDrain)
+	return errors.Is(err, io.EOF)
+}

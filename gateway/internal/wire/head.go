@@ -1,0 +1,232 @@
+package wire
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+)
+
+const maxHead = 32 << 10
+
+var (
+	errHead  = errors.New("the server's answer is not HTTP/1.1")
+	errLong  = errors.New("the head of the server's answer is too long")
+	errChunk = errors.New("the body of the server's answer is broken")
+	errBody  = errors.New("the body of the server's answer is too long")
+)
+
+// head is what the gateway needs to know of an answer before its body.
+type head struct {
+	status    int
+	length    int64 // -1 where the body has no stated length
+	chunked   bool
+	keepAlive bool
+}
+
+// readHead reads the status line and the fields (RFC 9112, sections 4 and 5); interim answers (1xx) are passed over.
+func readHead(in *bufio.Reader) (head, error) {
+	read := 0
+	line := func() (string, error) {
+		text, err := in.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			return "", errLong
+		}
+		if err != nil {
+			return "", unexpected(err)
+		}
+		if read += len(text); read > maxHead {
+			return "", errLong
+		}
+		return strings.TrimRight(string(text), "\r\n"), nil
+	}
+	for {
+		status, err := line()
+		if err != nil {
+			return head{}, err
+		}
+		if len(status) < 12 || !strings.HasPrefix(status, "HTTP/1.") || status[8] != ' ' {
+			return head{}, errHead
+		}
+		code, err := strconv.Atoi(status[9:12])
+		if err != nil || code < 100 {
+			return head{}, errHead
+		}
+		h := head{status: code, length: -1, keepAlive: status[7] == '1'}
+		for {
+			field, err := line()
+			if err != nil {
+				return head{}, err
+			}
+			if field == "" {
+				break
+			}
+			if err := h.add(field); err != nil {
+				return head{}, err
+			}
+		}
+		if code >= 200 {
+			if code == 204 || code == 304 {
+				h.length, h.chunked = 0, false
+			}
+			if h.length < 0 && !h.chunked {
+				h.keepAlive = false
+			}
+			return h, nil
+		}
+	}
+}
+
+func (h *head) add(field string) error {
+	name, value, found := strings.Cut(field, ":")
+	if !found {
+		return errHead
+	}
+	value = strings.TrimSpace(value)
+	switch {
+	case strings.EqualFold(name, "Content-Length"):
+		length, err := strconv.ParseUint(value, 10, 62)
+		if err != nil || (h.length >= 0 && h.length != int64(length)) {
+			return errHead
+		}
+		h.length = int64(length)
+	case strings.EqualFold(name, "Transfer-Encoding"):
+		if !strings.EqualFold(value, "chunked") {
+			return errHead
+		}
+		h.chunked = true
+	case strings.EqualFold(name, "Connection"):
+		for token := range strings.SplitSeq(value, ",") {
+			token = strings.TrimSpace(token)
+			if strings.EqualFold(token, "close") {
+				h.keepAlive = false
+			} else if strings.EqualFold(token, "keep-alive") {
+				h.keepAlive = true
+			}
+		}
+	}
+	return nil
+}
+
+// body is the body's content; a chunked one is unwrapped, and its coding wins over a stated length (section 6.3).
+func (h head) body(in *bufio.Reader) io.Reader {
+	switch {
+	case h.chunked:
+		return &chunked{in: in}
+	case h.length >= 0:
+		return &exact{in: in, left: h.length}
+	}
+	return in
+}
+
+// exact reads just left bytes; an end before that is a fault.
+type exact struct {
+	in   io.Reader
+	left int64
+}
+
+func (e *exact) Read(to []byte) (int, error) {
+	if e.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := e.in.Read(to[:min(int64(len(to)), e.left)])
+	e.left -= int64(n)
+	if err != nil && e.left > 0 {
+		return n, unexpected(err)
+	}
+	return n, nil
+}
+
+// chunked unwraps the chunked transfer coding (RFC 9112, section 7.1); extensions and trailers are passed over.
+type chunked struct {
+	in    *bufio.Reader
+	left  int64
+	begun bool
+	ended bool
+}
+
+func (c *chunked) Read(to []byte) (int, error) {
+	for c.left == 0 {
+		if c.ended {
+			return 0, io.EOF
+		}
+		if err := c.next(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := c.in.Read(to[:min(int64(len(to)), c.left)])
+	c.left -= int64(n)
+	return n, unexpected(err)
+}
+
+func (c *chunked) next() error {
+	if c.begun {
+		if line, err := c.line(); err != nil || line != "" {
+			return broken(err)
+		}
+	}
+	c.begun = true
+	line, err := c.line()
+	if err != nil {
+		return err
+	}
+	size, _, _ := strings.Cut(line, ";")
+	length, err := strconv.ParseUint(strings.TrimRight(size, " \t"), 16, 31)
+	if err != nil {
+		return errChunk
+	}
+	c.left = int64(length)
+	for trailers := 0; length == 0; trailers++ {
+		line, err := c.line()
+		if err != nil || trailers > 64 {
+			return broken(err)
+		}
+		if line == "" {
+			c.ended = true
+			break
+		}
+	}
+	return nil
+}
+
+func (c *chunked) line() (string, error) {
+	text, err := c.in.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		return "", errChunk
+	}
+	if err != nil {
+		return "", unexpected(err)
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
+}
+
+func broken(err error) error {
+	if err == nil {
+		return errChunk
+	}
+	return err
+}
+
+// bounded is a body that may not be longer than left bytes.
+type bounded struct {
+	in   io.Reader
+	left int64
+}
+
+func (b *bounded) Read(to []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errBody
+	}
+	n, err := b.in.Read(to[:min(int64(len(to)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+// unexpected makes an end of the stream a fault where more had to come.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
