@@ -56,6 +56,11 @@ class Candidate:
     toolchain: Toolchain | None
     why_not: str = ""
 
+    @property
+    def blocks(self) -> bool:
+        """Whether it is a SLIMDEPLOY_GO that can't be used: no other place is asked then."""
+        return self.origin == SETTING and self.path is not None and self.toolchain is None
+
     def line(self) -> str:
         """What was found there, for people."""
         what = f"{self.origin}: {self.path}" if self.path else self.origin
@@ -89,7 +94,7 @@ def find() -> Toolchain:
         if candidate.toolchain:
             return candidate.toolchain
         lines.append(candidate.line())
-        if candidate.origin == SETTING and candidate.path:
+        if candidate.blocks:
             break
     raise ToolchainMissing(needed(), lines)
 

@@ -47,6 +47,32 @@ def plan_for(place: Place, wishes: Wishes) -> Plan:
     )
 
 
+def source_of(wishes: Wishes, board_tags: tuple[str, ...]) -> Source:
+    """What is to be built: the in-repo gateway with the board's tags, or the user's tree with the user's own.
+
+    --tags replaces the board's tags; a lone comma leaves them all out. Raises UsageError for a folder that is not
+    there; everything else about the tree is held by `deploy/source_tree.py`.
+    """
+    own_tags = options.words(wishes.tags)
+    if not wishes.source:
+        source = Source(gateway_folder(), tags=own_tags if wishes.tags else board_tags, ldflags=wishes.ldflags)
+        if wishes.package:
+            return replace(source, package=wishes.package, binary=_binary(source.root, wishes.package))
+        return source
+    root = Path(wishes.source).expanduser()
+    if not root.is_dir():
+        raise UsageError(f"--source: there is no folder {wishes.source}")
+    root = root.resolve()
+    usual = Source(root).package
+    package = wishes.package or (usual if (root / usual).is_dir() else ".")
+    return Source(root, package, _binary(root, package), own_tags, wishes.ldflags, in_repo=False)
+
+
+def _binary(root: Path, package: str) -> str:
+    # As `go build` calls it: by the package's folder, which is the root's for a package at the root.
+    return package.rstrip("/").rpartition("/")[2] if package.strip("./") else root.name
+
+
 def _prefix(text: str) -> str:
     if text and not text.startswith(("/", "~/")):
         raise UsageError(f"--prefix takes an absolute path on the board, or one that begins with ~/, not {text!r}")
