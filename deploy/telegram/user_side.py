@@ -68,8 +68,8 @@ class AskedUserSide:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
-    def _do(self, name: str, wait_s: float = 0.0, **arguments: Any) -> dict[str, Any]:
-        return self._ask(name, arguments, wait_s + _SLACK_S)
+    def _do(self, name: str, longest_s: float = 0.0, /, **arguments: Any) -> dict[str, Any]:
+        return self._ask(name, arguments, longest_s + _SLACK_S)
 
     def burst(
         self,

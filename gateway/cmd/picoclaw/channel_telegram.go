@@ -36,7 +36,7 @@ func newChannel(settings *config.Config) (*channel, error) {
 	}
 	security := &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		// The post-quantum exchange that Go offers by default costs a small board a second and half a MiB.
+		// Without the post-quantum exchange that Go offers by default: its key shares alone are over a KiB a connection.
 		CurvePreferences:   []tls.CurveID{tls.X25519, tls.CurveP256},
 		ClientSessionCache: tls.NewLRUClientSessionCache(1),
 	}

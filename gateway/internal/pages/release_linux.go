@@ -10,13 +10,13 @@ import (
 
 const elfTypeExec = 2 // ET_EXEC, elf(5)
 
-// Release drops the pages of the program's own read-only mappings from this process (madvise(2), MADV_DONTNEED). They
-// are the file's, unchanged, so the kernel brings back what is needed again; it maps 64 KiB around each fault, so that
-// by the end of start-up nearly the whole binary is resident, most of it never to be run again.
+// Release drops the pages of the program's own read-only mappings from this process (madvise(2), MADV_DONTNEED), and
+// makes the kernel bring back less around each page that is needed again. The pages are the file's, unchanged; what is
+// run again comes back. By the end of start-up nearly the whole binary is resident, most of it never to be run again.
 //
-// It returns how many bytes were given up for now; 0 where the program is position-independent, because the loader has
-// then written into pages that are read-only by now, and they would come back without what was written.
-func Release() (released int, err error) {
+// It returns how many bytes are mapped so; 0 where the program is position-independent, because the loader has then
+// written into pages that are read-only by now, and they would come back without what was written.
+func Release() (mapped int, err error) {
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return 0, err
@@ -33,12 +33,37 @@ func Release() (released int, err error) {
 		if !ok {
 			continue
 		}
-		if _, _, failed := syscall.Syscall(syscall.SYS_MADVISE, start, end-start, syscall.MADV_DONTNEED); failed != 0 {
-			return released, failed
+		split(start, end)
+		if err := advise(start, end, syscall.MADV_DONTNEED); err != nil {
+			return mapped, err
 		}
-		released += int(end - start)
+		mapped += int(end - start)
 	}
-	return released, nil
+	return mapped, nil
+}
+
+// madvDontDump leaves a range out of core dumps (madvise(2), since Linux 3.4). The syscall package has no name for it.
+const madvDontDump = 16
+
+// split makes many mappings of one, by giving every second page a flag that its neighbours lack: around a fault the kernel
+// maps up to 64 KiB, but never beyond the end of a mapping (mm/memory.c, do_fault_around). Each mapping costs the kernel
+// some 200 bytes, several times less than it saves. The flag itself changes nothing: read-only pages of a file are left
+// out of core dumps anyway (core(5), the default coredump_filter). A kernel that does not know it keeps the one mapping,
+// and only more pages come back.
+func split(start, end uintptr) {
+	size := uintptr(os.Getpagesize())
+	for at := start + size; at < end; at += 2 * size {
+		if advise(at, min(at+size, end), madvDontDump) != nil {
+			return
+		}
+	}
+}
+
+func advise(start, end uintptr, advice uintptr) error {
+	if _, _, failed := syscall.Syscall(syscall.SYS_MADVISE, start, end-start, advice); failed != 0 {
+		return failed
+	}
+	return nil
 }
 
 // ownReadOnly reads one line of /proc/PID/maps (proc(5)): "start-end perms offset dev inode path".

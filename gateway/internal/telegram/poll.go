@@ -54,8 +54,9 @@ func (p *Poller) Run(stop <-chan struct{}) error {
 	if err := p.again(stop, p.introduce); err != nil {
 		return p.end(err)
 	}
-	for {
-		if err := p.again(stop, p.round(stop)); err != nil {
+	// The first poll does not wait: it shows at once whether another gateway or a webhook takes the updates.
+	for longest := time.Duration(0); ; longest = PollTime {
+		if err := p.again(stop, func() error { return p.round(stop, longest) }); err != nil {
 			return p.end(err)
 		}
 		if p.Exchanged != nil {
@@ -90,29 +91,27 @@ func (p *Poller) introduce() error {
 	return err
 }
 
-// round makes one getUpdates and answers what it brings.
-func (p *Poller) round(stop <-chan struct{}) func() error {
-	return func() error {
-		updates, err := p.Bot.Updates(p.offset, sizes.Updates, PollTime)
-		if err != nil {
-			return err
-		}
-		p.unconfirmed = false
-		p.Stats.Answered(p.Bot.TLS())
-		for _, update := range updates {
-			if update.ID < p.offset {
-				continue
-			}
-			if update.Text != "" {
-				p.Stats.Inbound.Add(1)
-				if err := p.answer(stop, update); err != nil {
-					return err
-				}
-			}
-			p.offset, p.unconfirmed = update.ID+1, true
-		}
-		return nil
+// round makes one getUpdates, which waits up to longest, and answers what it brings.
+func (p *Poller) round(stop <-chan struct{}, longest time.Duration) error {
+	updates, err := p.Bot.Updates(p.offset, sizes.Updates, longest)
+	if err != nil {
+		return err
 	}
+	p.unconfirmed = false
+	p.Stats.Answered(p.Bot.TLS())
+	for _, update := range updates {
+		if update.ID < p.offset {
+			continue
+		}
+		if update.Text != "" {
+			p.Stats.Inbound.Add(1)
+			if err := p.answer(stop, update); err != nil {
+				return err
+			}
+		}
+		p.offset, p.unconfirmed = update.ID+1, true
+	}
+	return nil
 }
 
 // answer sends the reply; a message that Telegram does not take is counted and let go.
