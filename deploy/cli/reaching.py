@@ -41,7 +41,9 @@ def choose(board_name: str, host_text: str) -> Place:
         _refuse_host(board, host_text)
         up = loopback.status(board.name)
         if up is None:
-            raise UsageError(f"the board {board.name} is not up; bring it up with: {PROGRAM} deploy --board {board.name}")
+            raise UsageError(
+                f"the board {board.name} is not up; bring it up with: {PROGRAM} deploy --board {board.name}"
+            )
         return Place(board, up.host, up)
     return Place(board, _host(board, host_text))
 

@@ -6,11 +6,66 @@ In a NOT MEASURED document no figure stands as a result: "reading" is null. What
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from deploy.model.reading import Evidence, Reading, Sample
+from deploy.model.artifact import Artifact
+from deploy.model.limits import Limits
+from deploy.model.reading import Evidence, Process, Reading, Sample
 from deploy.model.verdict import Outcome, Verdict
+from deploy.steps.face import Job, StepRecord
+
+
+def deployment_document(
+    job: Job, records: Sequence[StepRecord], *, board: str, host: str, seconds: float
+) -> dict[str, Any]:
+    """What `deploy --json` prints. Without a Measure step "verdict" is null: nothing was claimed."""
+    measured: dict[str, Any] = {
+        "verdict": None,
+        "reason": "no reading was asked for",
+        "kind": None,
+        "budget": None,
+        "reading": None,
+        "evidence": [],
+        "circumstances": {},
+        "live": None,
+    }
+    if job.reading is not None and job.verdict is not None:
+        measured = reading_document(job.reading, job.verdict)
+    before_measure = [record for record in records if record.title != "Measure"]
+    return {
+        **measured,
+        "board": board,
+        "host": host,
+        "artifact": artifact_document(job.built),
+        "release": {"id": job.release_id, "path": job.layout.binary(job.release_id)},
+        "process": process_document(job.process),
+        "limits": limits_document(job.plan.limits),
+        "steps": [asdict(record) for record in records],
+        "changed": any(record.skipped is None and record.title in ("Push", "Configure", "Start") for record in records),
+        "round_trips_before_measure": sum(record.round_trips for record in before_measure),
+        "connections": 1,
+        "seconds": round(seconds, 3),
+    }
+
+
+def artifact_document(artifact: Artifact) -> dict[str, Any]:
+    """The artifact, its path and source digest left out: they mean nothing on another machine."""
+    fields = asdict(artifact)
+    for name in ("path", "source_digest"):
+        del fields[name]
+    return fields | {"target": str(artifact.target), "tags": list(artifact.tags)}
+
+
+def process_document(process: Process | None) -> dict[str, Any] | None:
+    """PID and start ticks, null where there is no process."""
+    return asdict(process) if process else None
+
+
+def limits_document(limits: Limits) -> dict[str, str]:
+    """The soft limits as the process got them."""
+    return limits.environment()
 
 
 def reading_document(reading: Reading, verdict: Verdict) -> dict[str, Any]:

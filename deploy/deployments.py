@@ -1,0 +1,71 @@
+"""Knows where the record of the last deployment to each host lies on the controller, and how it is written and read.
+
+The record is what makes a later reading provable: which binary, under which limits. It holds no secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from deploy.errors import BadFile
+from deploy.folders import state_folder
+from deploy.model.deployment import Deployment
+from deploy.model.limits import Limits
+
+
+def _file(board: str, host: str) -> Path:
+    # A board may be named by a path and a host holds brackets and colons: neither is a file's name.
+    key = hashlib.sha256(f"{board}\n{host}".encode()).hexdigest()[:24]
+    return state_folder() / "deployments" / f"{key}.json"
+
+
+def remember(deployment: Deployment) -> None:
+    """Write the record in place of the one before it, wholly or not at all."""
+    path = _file(deployment.board, deployment.host)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(asdict(deployment), file, indent=2)
+        Path(part).replace(path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+
+
+def recall(board: str, host: str) -> Deployment | None:
+    """The record of the last deployment from this machine, None without one. Raises BadFile."""
+    path = _file(board, host)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        found: dict[str, Any] = json.loads(text)
+        limits = Limits(**{name: int(value) for name, value in found.pop("limits").items()})
+        deployment = Deployment(limits=limits, **found)
+        if not isinstance(deployment.sha256, str) or not isinstance(deployment.circumstances, dict):
+            raise TypeError("a field has the wrong type")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BadFile(
+            str(path), [f"it is no record of a deployment: {error} (deploy again to write it anew)"]
+        ) from error
+    return deployment
+
+
+def forget(board: str, host: str) -> bool:
+    """Remove the record; False where there was none."""
+    path = _file(board, host)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    if not any(path.parent.iterdir()):
+        path.parent.rmdir()
+    return True

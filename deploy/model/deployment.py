@@ -1,0 +1,27 @@
+"""Knows what a deployment claims about a host: the noun that a later reading is held against. Keeping it is others' work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from deploy.model.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What the last deployment to one host has put there and started."""
+
+    board: str
+    host: str
+    """As the user would write it."""
+    prefix: str
+    """Absolute, on the board."""
+    binary: str
+    """The binary's name in its release folder."""
+    sha256: str
+    limits: Limits
+    health_port: int
+    base_url: str = ""
+    """The Bot API server that the gateway was told to use, "" for Telegram's own."""
+    circumstances: dict[str, str] = field(default_factory=dict)
+    """What the controller knows of the artifact: version, target, tags, ldflags, Go, source revision."""
