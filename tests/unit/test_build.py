@@ -1,0 +1,385 @@
+"""Real builds of a tiny module: the same bytes from the same source, a new build for a new one, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deploy import build as building
+from deploy import manifest, source_tree
+from deploy.build import MANIFEST, build, build_command, find_built, inherited, sha256_of
+from deploy.errors import BuildFailed, UsageError
+from deploy.folders import cache_folder
+from deploy.model.source import Source
+from deploy.model.target import Target
+from deploy.toolchain import Toolchain
+
+HERE = Target("amd64")
+"""One target for all tests that do not care, so that the session's Go cache serves them."""
+
+
+def test_the_command_is_what_design_says(go: Toolchain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOCACHE", "/somewhere")
+    source = Source(tmp_path, "./cmd/picoclaw", "picoclaw", ("telegram", "smallbuf"), "-X main.extra=1", in_repo=True)
+    command = build_command(source, Target("mipsle", "softfloat"), go, "1.2", Path("/out/picoclaw"))
+    assert command.argv == (
+        str(go.path), "build", "-tags", "telegram,smallbuf", "-trimpath", "-buildvcs=false",
+        "-ldflags", "-s -w -X main.version=1.2 -X main.extra=1", "-o", "/out/picoclaw", "./cmd/picoclaw",
+    )  # fmt: skip
+    assert command.folder == tmp_path
+    assert command.environment == {
+        "CGO_ENABLED": "0",
+        "GOARCH": "mipsle",
+        "GOCACHE": "/somewhere",
+        "GOENV": "off",
+        "GOEXPERIMENT": "",
+        "GOFLAGS": "",
+        "GOMIPS": "softfloat",
+        "GOOS": "linux",
+        "GOPROXY": "off",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+    }
+
+
+def test_the_built_program_runs_and_tells_its_version(go: Toolchain, tiny: Source) -> None:
+    if os.uname().machine != "x86_64":
+        pytest.skip("runs what it built for amd64")
+    artifact = build(tiny, HERE, "4.5.6", go)
+    ran = subprocess.run([artifact.path], capture_output=True, timeout=20, check=True)
+    assert ran.stderr == b"tiny 4.5.6\n"
+    assert artifact.sha256 == sha256_of(artifact.path)
+    assert artifact.size_bytes == artifact.path.stat().st_size
+    assert artifact.toolchain == go.version
+
+
+def test_the_same_source_gives_the_same_bytes_in_another_folder(
+    go: Toolchain, tmp_path: Path, make_module: Callable[[Path], Source], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = build(make_module(tmp_path / "one" / "tree"), HERE, "1", go)
+    monkeypatch.setenv("SLIMDEPLOY_HOME", str(tmp_path / "another cache"))
+    # What would change the bytes, had it any say.
+    for name, value in {"GOAMD64": "v3", "GOFLAGS": "-race", "GOEXPERIMENT": "nosuch", "CGO_ENABLED": "1"}.items():
+        monkeypatch.setenv(name, value)
+    two = build(make_module(tmp_path / "a deeper" / "place" / "two"), HERE, "1", go)
+    assert one.path != two.path
+    assert one.sha256 == two.sha256
+    manifests = [(each.path.parent / MANIFEST).read_bytes() for each in (one, two)]
+    assert manifests[0] == manifests[1]
+
+
+def test_what_is_built_is_found_without_running_go(
+    go: Toolchain, tiny: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find_built(tiny, HERE, "1", go) is None
+    artifact = build(tiny, HERE, "1", go)
+    monkeypatch.setattr(subprocess, "Popen", None)
+    assert find_built(tiny, HERE, "1", go) == artifact
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda source: (source.root / "cmd/tiny/main.go").write_text("package main\n"),
+        lambda source: (source.root / "cmd/tiny/other.go").write_text("package main\n"),
+        lambda source: (source.root / "cmd/tiny/page.html").write_text("embedded, for all we know"),
+        lambda source: (source.root / "go.sum").write_text(""),
+        lambda source: (source.root / "cmd/tiny/main.go").rename(source.root / "cmd/tiny/renamed.go"),
+        lambda source: (source.root / "testdata").mkdir() or (source.root / "testdata/x").write_text(""),
+    ],
+)
+def test_a_changed_tree_is_not_the_one_that_was_built(change: Callable[[Source], object], tiny: Source) -> None:
+    before = source_tree.digest(tiny)
+    change(tiny)
+    assert source_tree.digest(tiny) != before
+
+
+def test_a_changed_source_makes_a_new_artifact_and_the_old_one_stays(go: Toolchain, tiny: Source) -> None:
+    first = build(tiny, HERE, "1", go)
+    text = (tiny.root / "cmd/tiny/main.go").read_text()
+    (tiny.root / "cmd/tiny/main.go").write_text(text.replace("tiny", "something longer"))
+    assert find_built(tiny, HERE, "1", go) is None
+    second = build(tiny, HERE, "1", go)
+    assert second.path != first.path
+    (tiny.root / "cmd/tiny/main.go").write_text(text)
+    assert find_built(tiny, HERE, "1", go) == first
+
+
+def test_everything_that_decides_the_bytes_is_in_the_key(go: Toolchain, tiny: Source) -> None:
+    asked = [
+        (tiny, HERE, "1", go),
+        (tiny, HERE, "2", go),
+        (tiny, Target("amd64", "v2"), "1", go),
+        (tiny, Target("arm", "6"), "1", go),
+        (replace(tiny, tags=("a",)), HERE, "1", go),
+        (replace(tiny, tags=("a", "b")), HERE, "1", go),
+        (replace(tiny, ldflags="-X main.a=b"), HERE, "1", go),
+        (replace(tiny, binary="other"), HERE, "1", go),
+        (tiny, HERE, "1", replace(go, version="go1.99.0")),
+    ]
+    assert len({building.planned_output(*each).parent for each in asked}) == len(asked)
+
+
+def test_version_control_and_the_gateway_s_tests_do_not_count(tiny: Source) -> None:
+    gateway = replace(tiny, in_repo=True)
+    before = source_tree.digest(tiny), source_tree.digest(gateway)
+    (tiny.root / ".git").mkdir()
+    (tiny.root / ".git" / "HEAD").write_text("ref: refs/heads/main")
+    assert (source_tree.digest(tiny), source_tree.digest(gateway)) == before
+    (tiny.root / "cmd/tiny/main_test.go").write_text("package main\n")
+    assert source_tree.digest(gateway) == before[1]
+    # A stranger's tree may embed even that.
+    assert source_tree.digest(tiny) != before[0]
+
+
+def test_a_module_replaced_by_a_folder_outside_counts(tiny: Source, tmp_path: Path) -> None:
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "a.go").write_text("package library\n")
+    with (tiny.root / "go.mod").open("a") as file:
+        file.write("\nreplace example.org/library => ../library // ours\n")
+    before = source_tree.digest(tiny)
+    (tmp_path / "library" / "a.go").write_text("package library // changed\n")
+    assert source_tree.digest(tiny) != before
+
+
+@pytest.mark.parametrize(
+    "harm", ["truncate", "change a byte", "remove", "no manifest", "broken manifest", "old schema"]
+)
+def test_a_harmed_artifact_is_built_again(harm: str, go: Toolchain, tiny: Source) -> None:
+    artifact = build(tiny, HERE, "1", go)
+    told = artifact.path.parent / MANIFEST
+    content = artifact.path.read_bytes()
+    match harm:
+        case "truncate":
+            artifact.path.write_bytes(content[:-1])
+        case "change a byte":
+            artifact.path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        case "remove":
+            artifact.path.unlink()
+        case "no manifest":
+            told.unlink()
+        case "broken manifest":
+            told.write_text(told.read_text()[:-10])
+        case "old schema":
+            told.write_text(json.dumps(json.loads(told.read_text()) | {"schema": 0}))
+    assert find_built(tiny, HERE, "1", go) is None
+    assert build(tiny, HERE, "1", go) == artifact
+    assert find_built(tiny, HERE, "1", go) == artifact
+
+
+def test_the_compiler_s_words_are_shown_and_nothing_is_left(go: Toolchain, tiny: Source) -> None:
+    (tiny.root / "cmd/tiny/main.go").write_text('package main\n\nfunc main() { undefinedThing("\u202e\x1b[31m") }\n')
+    with pytest.raises(BuildFailed, match=r"go build of \./cmd/tiny for linux/amd64 ended with status 1") as failed:
+        build(tiny, HERE, "1", go)
+    assert "undefined: undefinedThing" in failed.value.output
+    assert "\x1b" not in failed.value.output
+    left = [path for path in (cache_folder() / "artifacts").rglob("*") if path.is_file() or ".building" in path.name]
+    assert left == []
+
+
+def test_go_that_never_ends_is_ended_with_all_that_it_started(go: Toolchain, tiny: Source, tmp_path: Path) -> None:
+    slow = tmp_path / "slow-go"
+    slow.write_text(f"#!/bin/sh\nsleep 300 & echo $! > {tmp_path / 'child'}\nwait\n")
+    slow.chmod(0o755)
+    began = time.monotonic()
+    with pytest.raises(BuildFailed, match="did not end within 1 s"):
+        build(tiny, HERE, "1", replace(go, path=slow), deadline_s=1)
+    assert time.monotonic() - began < 10
+    child = int((tmp_path / "child").read_text())
+    assert gone(child)
+
+
+def test_ctrl_c_ends_what_go_started(
+    go: Toolchain, tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "slow-go"
+    slow.write_text(f"#!/bin/sh\ntrap '' TERM\nsleep 300 & echo $! > {tmp_path / 'child'}\nwait\nwait\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(building, "_GRACE_S", 0.3)
+
+    def interrupted(self: object, *arguments: object, **options: object) -> None:
+        while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text().strip():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build(tiny, HERE, "1", replace(go, path=slow))
+    assert gone(int((tmp_path / "child").read_text()))
+
+
+def gone(pid: int) -> bool:
+    """Whether the process has ended (a zombie has), within 5 s."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_program_for_another_machine_is_refused_and_not_kept(go: Toolchain, tiny: Source, tmp_path: Path) -> None:
+    # A go command that ignores what it is asked for, as a wrapper script that sets GOARCH would.
+    liar = tmp_path / "liar"
+    liar.write_text(f'#!/bin/sh\nGOARCH=amd64 exec {go.path} "$@"\n')
+    liar.chmod(0o755)
+    with pytest.raises(BuildFailed, match=r"is not for linux/arm/6: it is ELF 64-bit LSB EM_X86_64"):
+        build(tiny, Target("arm", "6"), "1", replace(go, path=liar))
+    assert find_built(tiny, Target("arm", "6"), "1", go) is None
+
+
+def test_a_source_that_changes_meanwhile_is_not_taken_for_what_was_built(
+    go: Toolchain, tiny: Source, tmp_path: Path
+) -> None:
+    hasty = tmp_path / "hasty"
+    hasty.write_text(f'#!/bin/sh\n{go.path} "$@" && echo >> {tiny.root}/cmd/tiny/main.go\n')
+    hasty.chmod(0o755)
+    with pytest.raises(BuildFailed, match="changed while it was being built"):
+        build(tiny, HERE, "1", replace(go, path=hasty))
+    assert find_built(tiny, HERE, "1", go) is None
+
+
+def test_two_builds_at_once_agree(go: Toolchain, tiny: Source) -> None:
+    made: list[object] = []
+    threads = [threading.Thread(target=lambda: made.append(build(tiny, HERE, "1", go))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(made) == 2
+    assert made[0] == made[1] == find_built(tiny, HERE, "1", go)
+
+
+def test_the_manifest_is_the_artifact_without_its_path(go: Toolchain, tiny: Source) -> None:
+    artifact = build(replace(tiny, tags=("a", "b"), ldflags="-X main.x=y"), HERE, "1", go)
+    text = (artifact.path.parent / MANIFEST).read_text()
+    told = json.loads(text)
+    assert set(told) == {*artifact.__slots__, "schema"} - {"path"}
+    assert told["target"] == {"goos": "linux", "goarch": "amd64", "variant": ""}
+    assert told["tags"] == ["a", "b"]
+    assert manifest.parse(text, artifact.path) == artifact
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"package": "-exec=evil"}, "--package takes a folder"),
+        ({"package": "./../other"}, "--package takes a folder"),
+        ({"package": "./cmd/tiny; reboot"}, "--package takes a folder"),
+        ({"package": "./cmd/none"}, "has no package ./cmd/none"),
+        ({"tags": ("a b",)}, "a build tag has"),
+        ({"tags": ("-x",)}, "a build tag has"),
+        ({"ldflags": "a\nb"}, "--ldflags takes one line"),
+        ({"binary": "../picoclaw"}, "a binary on a board is called"),
+    ],
+)
+def test_words_that_are_none_are_refused(fields: dict, why: str, go: Toolchain, tiny: Source) -> None:
+    for act in (build, find_built):
+        with pytest.raises(UsageError, match=why):
+            act(replace(tiny, **fields), HERE, "1", go)
+
+
+@pytest.mark.parametrize("version", ["1 2", "-x", "1'", "a\nb", "$(x)", "x" * 101])
+def test_a_version_is_one_plain_word(version: str, tiny: Source) -> None:
+    with pytest.raises(UsageError, match="--version takes"):
+        source_tree.version_of(tiny, version)
+
+
+def test_a_folder_that_is_no_module_is_refused_with_the_cure(go: Toolchain, tiny: Source, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no folder"):
+        build(replace(tiny, root=tmp_path / "none"), HERE, "1", go)
+    (tiny.root / "go.mod").unlink()
+    with pytest.raises(UsageError, match=r"holds no go\.mod .*go mod init"):
+        build(tiny, HERE, "1", go)
+
+
+def test_a_library_is_no_program(go: Toolchain, tiny: Source) -> None:
+    (tiny.root / "cmd/tiny/main.go").write_text("/*\npackage main\n*/\npackage library\n")
+    with pytest.raises(UsageError, match="is package library, not a main package"):
+        build(tiny, HERE, "1", go)
+    (tiny.root / "cmd/tiny/main.go").unlink()
+    with pytest.raises(UsageError, match="holds no Go source"):
+        build(tiny, HERE, "1", go)
+
+
+def test_a_module_that_asks_for_a_newer_go_is_refused_before_go_runs(go: Toolchain, tiny: Source) -> None:
+    (tiny.root / "go.mod").write_text("module example.org/tiny\n\ngo 1.99.1\n")
+    with pytest.raises(UsageError, match=rf"asks for Go 1\.99\.1, and .* is {go.version}"):
+        build(tiny, HERE, "1", go)
+
+
+def test_a_cache_that_can_t_be_written_is_named(
+    go: Toolchain, tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SLIMDEPLOY_HOME", str(tmp_path / "file"))
+    with pytest.raises(UsageError, match="can't be written: Not a directory"):
+        build(tiny, HERE, "1", go)
+
+
+def test_where_modules_come_from_stays_the_user_s_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = tmp_path / "goenv"
+    settings.write_text("GOPROXY=https://proxy.example.org\nGOFLAGS=-mod=mod\nGOPRIVATE=example.org\n")
+    monkeypatch.setenv("GOENV", str(settings))
+    monkeypatch.setenv("GOPRIVATE", "example.com")
+    monkeypatch.setenv("GOFLAGS", "-race")
+    kept = inherited()
+    assert kept["GOPROXY"] == "https://proxy.example.org"
+    assert kept["GOPRIVATE"] == "example.com"
+    assert "GOFLAGS" not in kept
+    assert kept["HOME"] == os.environ["HOME"]
+
+
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed (apt-get install git)")
+
+
+def git(root: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True, timeout=20)
+
+
+@needs_git
+def test_revision_and_version_come_from_git_where_it_tracks_the_source(tiny: Source) -> None:
+    assert source_tree.version_of(tiny) == source_tree.NO_VERSION
+    assert source_tree.revision_of(tiny.root) == ""
+    git(tiny.root, "init", "-q")
+    # A checkout around it that does not track it (an installed package in somebody's .venv) says nothing of it.
+    git(tiny.root, "commit", "-q", "--allow-empty", "-m", "not ours")
+    assert source_tree.revision_of(tiny.root) == ""
+    git(tiny.root, "add", ".")
+    git(tiny.root, "commit", "-q", "-m", "ours")
+    git(tiny.root, "tag", "tiny/v1.2")
+    revision = source_tree.revision_of(tiny.root)
+    assert len(revision) == 40
+    assert source_tree.version_of(tiny) == "tiny-v1.2"
+    (tiny.root / "new.go").write_text("package tiny\n")
+    assert source_tree.revision_of(tiny.root) == f"{revision}+dirty"
+
+
+def test_without_git_there_is_no_revision_and_the_build_goes_on(
+    go: Toolchain, tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    artifact = build(tiny, HERE, "", go)
+    assert artifact.revision == ""
+    assert artifact.version == source_tree.NO_VERSION
+
+
+def test_the_in_repo_gateway_has_slimdeploy_s_version(tiny: Source) -> None:
+    from deploy import __version__
+
+    assert source_tree.version_of(replace(tiny, in_repo=True)) == __version__
+    assert source_tree.version_of(replace(tiny, in_repo=True), "9.9") == "9.9"
