@@ -11,7 +11,7 @@ REFUSED = {
     "not_linux": "slimdeploy deploys to Linux boards only.",
     "wrong_architecture": "Name the board that this really is (invoke boards lists them), or another host (--host).",
     "read_only": "Name a folder that this login can write: --prefix /path/on/the/board; or log in as another user.",
-    "noexec": "Name a folder where programs may run: --prefix /path/on/the/board; or remount the file system with exec.",
+    "noexec": "Name a folder where programs may run: --prefix /path/on/the/board; or remount it with exec.",
     "no_space": "Free some space on the board, or name a roomier folder with --prefix.",
     "no_hash_tool": "Put sha256sum (BusyBox has it) or openssl on the board.",
     "clock_off": "Set the board's clock: date -u -s '…' there, or let it run an NTP client; then deploy again.",

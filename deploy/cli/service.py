@@ -40,7 +40,7 @@ def status(
     accept_new_host_key: bool = False,
     identity: str = "",
 ) -> int:
-    """Say whether the gateway runs, which release it is, and what it says of itself. Exit code 3 when it does not run."""
+    """Say whether the gateway runs, which release it is, and what it says of itself. Exit code 3 when none runs."""
     from deploy.report.console import Screen
 
     place = reaching.choose(board, host)

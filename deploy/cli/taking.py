@@ -1,4 +1,4 @@
-"""Knows which kind of reading a deployment takes, of what, and how its progress is told; taking it is `deploy/memory`'s."""
+"""Knows which kind of reading is taken, of what, and how its progress is told; taking it is `deploy/memory`'s."""
 
 from __future__ import annotations
 

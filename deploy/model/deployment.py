@@ -1,4 +1,4 @@
-"""Knows what a deployment claims about a host: the noun that a later reading is held against. Keeping it is others' work."""
+"""Knows what a deployment claims about a host: a later reading is held against it. Keeping it is others' work."""
 
 from __future__ import annotations
 

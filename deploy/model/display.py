@@ -12,8 +12,8 @@ def clean(text: bytes | str, most: int = MOST_CHARACTERS) -> str:
     """`text` without what could steer a terminal or deceive a reader; newlines and tabs stay.
 
     Bytes are read as UTF-8, with U+FFFD for what is none. Control characters (C0, C1, DEL), format characters such as
-    the bidirectional overrides (Unicode category Cf), and surrogates become their escape (\\x1b, \\u202e); CR LF becomes
-    LF. What is longer than `most` characters loses its beginning.
+    the bidirectional overrides (Unicode category Cf), and surrogates become their escape (\\x1b, \\u202e); CR LF
+    becomes LF. What is longer than `most` characters loses its beginning.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Knows what a gateway is told: its token, where the Bot API is, where it answers about its health. Rendered as JSON bytes."""
+"""Knows what a gateway is told: its token, where the Bot API is, where it answers about its health."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deploy.model.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """The settings of one gateway. `base_url` is None for Telegram's own, `ca_pem` None for the board's own CA bundle."""
+    """The settings of one gateway. `base_url` None: Telegram's own; `ca_pem` None: the board's own CA bundle."""
 
     token: Secret
     base_url: str | None = None
@@ -20,7 +20,7 @@ class GatewayConfig:
     health_port: int = 8080
 
     def render(self, ca_file: str) -> Secret:
-        """The config file's bytes; the same settings give the same bytes. `ca_file` is where `ca_pem` lies on the board."""
+        """The config file's bytes; the same settings give the same bytes. `ca_file` is where `ca_pem` lies."""
         telegram: dict[str, object] = {"enabled": True, "token": self.token.reveal().decode("ascii")}
         if self.base_url is not None:
             telegram["base_url"] = self.base_url

@@ -1,4 +1,4 @@
-"""Knows which facts a person wants after a deployment or a reading, and in which words. Drawing them is `console.py`'s."""
+"""Knows which facts a person wants after a deployment or a reading, in which words. Drawing is `console.py`'s."""
 
 from __future__ import annotations
 

@@ -31,10 +31,11 @@ class Measure:
 
     def run(self, job: Job, observer: Observer) -> str:
         """Take it and note it in the job; the verdict is the deployment's exit code."""
-        job.reading, job.verdict = self.take(job, observer)
-        if job.verdict.outcome is Outcome.NOT_MEASURED:
-            return job.verdict.outcome.value
-        return f"{job.reading.kind} reading, {len(job.reading.samples)} samples: {job.verdict.outcome.value}"
+        reading, verdict = self.take(job, observer)
+        job.reading, job.verdict = reading, verdict
+        if verdict.outcome is Outcome.NOT_MEASURED:
+            return Outcome.NOT_MEASURED.value
+        return f"{reading.kind} reading, {len(reading.samples)} samples: {verdict.outcome.value}"
 
     def undo(self, job: Job) -> None:
         """Nothing was changed."""

@@ -1,4 +1,4 @@
-"""Knows how tasks of one event loop wait for "something changed", with a deadline. What changed they see for themselves."""
+"""Knows how tasks of one event loop wait for "something changed". What changed they see for themselves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 
 class Bell:
-    """Rung after every change. A waiter looks first and waits then; between the two nothing runs, so no ring is missed."""
+    """Rung after every change. A waiter looks first, then waits; nothing runs between the two, so no ring is missed."""
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.Future[None]] = set()

@@ -1,4 +1,4 @@
-"""Knows how to make a throw-away certificate authority and a server certificate of it, for this machine's loopback only."""
+"""Knows how to make a throw-away certificate authority and a server certificate of it, for loopback only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import ssl
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 NAMES = ("127.0.0.1", "localhost", "::1")
 
@@ -26,13 +27,13 @@ class Certificate:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
         # The ssl module reads keys from files only; this one is 0600 (mkstemp) and gone before anybody connects.
-        descriptor, path = tempfile.mkstemp()
+        descriptor, name = tempfile.mkstemp()
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(self.server_pem)
-            context.load_cert_chain(path)
+            context.load_cert_chain(name)
         finally:
-            os.unlink(path)
+            Path(name).unlink()
         return context
 
 

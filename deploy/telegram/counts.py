@@ -57,8 +57,8 @@ class Reply:
 class Fault:
     """What happens to the next `calls` calls of `method` ("" for any), instead of or before the right answer.
 
-    kind "status": an error of `status`; with 429, `retry_after_s` goes with it. kind "drop": the call takes effect, and the
-    connection ends in the middle of the body. kind "slow": the right answer after `delay_s` (at most 60) seconds.
+    kind "status": an error of `status`; with 429, `retry_after_s` goes with it. kind "drop": the call takes effect, and
+    the connection ends in the middle of the body. kind "slow": the right answer after `delay_s` (at most 60) seconds.
     """
 
     kind: str

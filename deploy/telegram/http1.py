@@ -184,7 +184,7 @@ def _multipart(request: Request) -> dict[str, str]:
 
 
 def render_response(status: int, body: bytes, *, keep_alive: bool, content_type: str = "application/json") -> bytes:
-    """A whole response. The header fields are those of api.telegram.org, so that a client's buffer is filled as there."""
+    """A whole response. Its header fields are those of api.telegram.org: a client's buffer is filled as there."""
     head = (
         f"HTTP/1.1 {status} {reason(status)}\r\n"
         "Server: slimdeploy\r\n"

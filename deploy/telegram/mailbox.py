@@ -1,4 +1,4 @@
-"""Knows what users wrote to the bot and what the bot wrote to them, and counts it. No network, no tasks, no clock of its own.
+"""Knows what users wrote to the bot and what the bot wrote to them, and counts it. No network, no tasks, no clock.
 
 A message of the bot is never an update for the bot: only what `inject` makes is delivered (MEASURING, trap 3).
 The objects have the fields of core.telegram.org/bots/api: Update, Message, User, Chat, MessageEntity.

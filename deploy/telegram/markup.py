@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 
 TAGS = frozenset(
-    "a b strong i em u ins s strike del span tg-spoiler tg-emoji code pre blockquote".split()  # the whole list there
+    ("a", "b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "span")
+    + ("tg-spoiler", "tg-emoji", "code", "pre", "blockquote")
 )
 
 _NAMED = {b"lt": "<", b"gt": ">", b"amp": "&", b"quot": '"'}
@@ -22,7 +23,7 @@ _END = re.compile(rb"</([^\s>]*)\s*")
 
 
 class MarkupFault(ValueError):
-    """The text is not well-formed markup; the message is the clause that Telegram puts after "can't parse entities: "."""
+    """The text is not well-formed markup; its message is what Telegram puts after "can't parse entities: "."""
 
 
 def _character(match: re.Match[bytes]) -> str:

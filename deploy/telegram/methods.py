@@ -1,4 +1,4 @@
-"""Knows the Bot API's methods: what each takes, gives and refuses, in Telegram's own words. Connections are `bot_api.py`'s.
+"""Knows the Bot API's methods: what each takes, gives and refuses, in Telegram's words. Connections are `bot_api.py`'s.
 
 Source: core.telegram.org/bots/api ("Available methods", "Getting updates"), and for the wording of errors Telegram's
 server (github.com/tdlib/telegram-bot-api, Client.cpp).
@@ -93,8 +93,8 @@ class Methods:
             "sendmessage": self._send_message,
             "sendchataction": self._send_chat_action,
             "setmycommands": self._set_my_commands,
-            "getmycommands": lambda given, tls: self.commands,
-            "deletemycommands": lambda given, tls: self.commands.clear() or True,
+            "getmycommands": self._get_my_commands,
+            "deletemycommands": self._delete_my_commands,
             "setwebhook": self._set_webhook,
             "deletewebhook": self._delete_webhook,
             "getwebhookinfo": self._get_webhook_info,
@@ -208,6 +208,13 @@ class Methods:
         if any(not command.get("command") or not command.get("description") for command in commands):
             raise ApiError(400, "Bad Request: BOT_COMMAND_INVALID")
         self.commands = commands
+        return True
+
+    def _get_my_commands(self, given: Parameters, tls: Tls) -> list[Any]:
+        return self.commands
+
+    def _delete_my_commands(self, given: Parameters, tls: Tls) -> bool:
+        self.commands = []
         return True
 
     def _set_webhook(self, given: Parameters, tls: Tls) -> bool:

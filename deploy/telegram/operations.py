@@ -23,7 +23,7 @@ _SENTENCES = (
     "hello",
     "What does this board run on?",
     "Grüße aus Zürich: läuft der kleine Rechner noch? 🙂",
-    "Please remind me that the backup disk has to be changed on Friday, and that the fan in the cupboard makes a noise.",
+    "Please remind me that the backup disk has to be changed on Friday, and that the fan in the cupboard is loud.",
     "今日の天気はどうですか",
     "ok, thanks",
 )
