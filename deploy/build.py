@@ -38,7 +38,7 @@ _SCHEME = "1"
 
 # What of the user's environment reaches the Go command. Everything else stays away, GOFLAGS, GOEXPERIMENT and GOAMD64
 # first of all: the same source has to give the same bytes on every machine.
-_FOLDERS = ("HOME", "PATH", "TMPDIR", "GOPATH", "GOTMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
+_FOLDERS = ("HOME", "PATH", "TMPDIR", "GOPATH", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 _NETWORK = ("NETRC", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 # These may also stand in the file that `go env -w` writes, which GOENV=off hides: they say where modules come from.
@@ -191,8 +191,10 @@ def build(
     wanted = _wanted(source, target, version, toolchain)
     source_tree.check_main(source)
     try:
-        wanted.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".building-", dir=wanted.folder.parent) as scratch:
+        wanted.folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=".building-", dir=wanted.folder.parent, ignore_cleanup_errors=True
+        ) as scratch:
             return _build(wanted, Path(scratch), note, deadline_s)
     except OSError as error:
         raise UsageError(f"{error.filename or _cache()} can't be written: {error.strerror}") from None
@@ -203,7 +205,7 @@ def _build(wanted: _Wanted, scratch: Path, note: Callable[[str], None], deadline
     output = scratch / source.binary
     command = build_command(source, target, wanted.toolchain, wanted.version, output)
     note(f"{wanted.toolchain.version} compiles {source.binary} {wanted.version} for {target}")
-    _run(command, f"go build of {source.package} for {target}", deadline_s)
+    _run(command, f"go build of {source.package} for {target}", scratch, deadline_s)
     if not output.is_file():
         raise BuildFailed(f"go build of {source.package} ended well and wrote no program")
     note("holding its ELF header against the target")
@@ -227,18 +229,20 @@ def _build(wanted: _Wanted, scratch: Path, note: Callable[[str], None], deadline
     )
     told = scratch / MANIFEST
     told.write_text(manifest.render(artifact), encoding="utf-8")
+    wanted.folder.mkdir(exist_ok=True)
     output.replace(wanted.path)
     told.replace(wanted.folder / MANIFEST)
     return artifact
 
 
-def _run(command: BuildCommand, title: str, deadline_s: float) -> None:
+def _run(command: BuildCommand, title: str, scratch: Path, deadline_s: float) -> None:
     """Run it in a process group of its own, which is gone when this returns. Raises BuildFailed."""
     try:
         process = subprocess.Popen(
             command.argv,
             cwd=command.folder,
-            env=inherited() | command.environment,
+            # A Go command that is killed leaves its temporary folder behind; there it goes away with ours.
+            env=inherited() | command.environment | {"GOTMPDIR": str(scratch)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
