@@ -138,7 +138,11 @@ class AuthenticationRefused(HostError):
 
 
 class ForwardRefused(HostError):
-    """The server opens no forwarded channel (AllowTcpForwarding no), or nothing listens at its end."""
+    """The server opens no forwarded channel: `prohibited` (AllowTcpForwarding no), or nothing listens at its end."""
+
+    def __init__(self, problem: str, host: str = "", *, prohibited: bool = False) -> None:
+        super().__init__(problem, host)
+        self.prohibited = prohibited
 
 
 class DeadlineExceeded(HostError):

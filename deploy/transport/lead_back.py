@@ -1,0 +1,72 @@
+"""Knows how a port on the board leads back to the controller: bytes pumped both ways while the context lasts."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from paramiko import SSHException
+
+_PIECE_BYTES = 32_000
+_CONNECT_S = 5.0
+
+
+@contextmanager
+def lead(transport: Any, controller_port: int) -> Iterator[int | None]:
+    """The port on the board's 127.0.0.1, None where the server does not listen for us."""
+    open_ends: list[Any] = []
+    threads: list[threading.Thread] = []
+    lock = threading.Lock()
+
+    def arrived(channel: Any, origin: object, server: object) -> None:
+        try:
+            here = socket.create_connection(("127.0.0.1", controller_port), timeout=_CONNECT_S)
+        except OSError:
+            channel.close()
+            return
+        here.settimeout(None)
+        here.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        both = (
+            threading.Thread(target=_pump, args=(channel.recv, here.sendall, here), daemon=True),
+            threading.Thread(target=_pump, args=(here.recv, channel.sendall, channel), daemon=True),
+        )
+        with lock:
+            open_ends.extend((channel, here))
+            threads.extend(both)
+        for thread in both:
+            thread.start()
+
+    try:
+        port: int = transport.request_port_forward("127.0.0.1", 0, arrived)
+    except SSHException:
+        yield None
+        return
+    try:
+        yield port
+    finally:
+        with suppress(SSHException, OSError, EOFError):
+            transport.cancel_port_forward("127.0.0.1", port)
+        with lock:
+            ends, running = list(open_ends), list(threads)
+        for end in ends:
+            with suppress(OSError, EOFError):
+                if isinstance(end, socket.socket):
+                    end.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in recv
+                end.close()
+        for thread in running:
+            thread.join(_CONNECT_S)
+
+
+def _pump(receive: Any, send: Any, to: Any) -> None:
+    """Bytes from `receive` to `send` until an end; then `to` is told that no more comes."""
+    with suppress(OSError, EOFError):
+        while piece := receive(_PIECE_BYTES):
+            send(piece)
+    with suppress(OSError, EOFError):
+        if isinstance(to, socket.socket):
+            to.shutdown(socket.SHUT_WR)
+        else:
+            to.shutdown_write()
