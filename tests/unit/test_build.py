@@ -180,20 +180,19 @@ def test_go_that_never_ends_is_ended_with_all_that_it_started(go: Toolchain, tin
 def test_ctrl_c_ends_what_go_started(
     go: Toolchain, tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = tmp_path / "slow-go"
-    slow.write_text(f"trap '' TERM\nmkdir $GOTMPDIR/b1\nsleep 300 & echo $! > {tmp_path / 'child'}\nwait\nwait\n")
-    slow.chmod(0o755)
+    child = tmp_path / "child"
+    slow = stand_in(tmp_path, f"trap '' TERM\nmkdir $GOTMPDIR/b1\nsleep 300 & echo $! > {child}\nwait\nwait\n")
     monkeypatch.setattr(building, "_GRACE_S", 0.3)
 
     def interrupted(self: object, *arguments: object, **options: object) -> None:
-        while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text().strip():
+        while not (child.exists() and child.read_text().strip()):
             time.sleep(0.01)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         build(tiny, HERE, "1", replace(go, path=slow))
-    assert gone(int((tmp_path / "child").read_text()))
+    assert gone(int(child.read_text()))
     assert list((cache_folder() / "artifacts").iterdir()) == []
 
 
@@ -259,15 +258,6 @@ def test_a_folder_that_is_no_module_is_refused_with_the_cure(go: Toolchain, tiny
         build(replace(tiny, root=tmp_path / "none"), HERE, "1", go)
     (tiny.root / "go.mod").unlink()
     with pytest.raises(UsageError, match=r"holds no go\.mod .*go mod init"):
-        build(tiny, HERE, "1", go)
-
-
-def test_a_library_is_no_program(go: Toolchain, tiny: Source) -> None:
-    (tiny.root / "cmd/tiny/main.go").write_text("/*\npackage main\n*/\npackage library\n")
-    with pytest.raises(UsageError, match="is package library, not a main package"):
-        build(tiny, HERE, "1", go)
-    (tiny.root / "cmd/tiny/main.go").unlink()
-    with pytest.raises(UsageError, match="holds no Go source"):
         build(tiny, HERE, "1", go)
 
 

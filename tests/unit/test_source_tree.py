@@ -91,3 +91,12 @@ def test_the_in_repo_gateway_has_slimdeploy_s_version(tiny: Source) -> None:
 
     assert source_tree.version_of(replace(tiny, in_repo=True)) == __version__
     assert source_tree.version_of(replace(tiny, in_repo=True), "9.9") == "9.9"
+
+
+def test_a_library_is_no_program(tiny: Source) -> None:
+    (tiny.root / "cmd/tiny/main.go").write_text("/*\npackage main\n*/\npackage library\n")
+    with pytest.raises(UsageError, match="is package library, not a main package"):
+        source_tree.check_main(tiny)
+    (tiny.root / "cmd/tiny/main.go").unlink()
+    with pytest.raises(UsageError, match="holds no Go source"):
+        source_tree.check_main(tiny)
