@@ -1,0 +1,147 @@
+"""Knows how the loopback board serves: an SSH server, a Bot API stand-in and a control port, all on 127.0.0.1.
+
+Run as a process of its own by `loopback.py`, which also ends it. Its arguments: the board's name, its folder, and 1
+or 0 for SFTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import asyncssh
+
+from deploy.emulator.control import Control
+from deploy.emulator.processes import start_ticks
+from deploy.emulator.sessions import Sessions
+from deploy.model.reading import Process
+from deploy.model.secret import Secret
+from deploy.telegram.bot_api import BotApi
+from deploy.telegram.certificate import make_certificate
+from deploy.telegram.operations import Operations
+
+
+class _Guard(asyncssh.SSHServer):
+    """Who may do what: only the throw-away key logs in, and ports are forwarded to and from loopback alone."""
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return False
+
+    def kbdint_auth_supported(self) -> bool:
+        return False
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        return dest_host in ("127.0.0.1", "localhost")
+
+    def server_requested(self, listen_host: str, listen_port: int) -> bool:
+        return listen_host in ("127.0.0.1", "localhost")
+
+
+async def serve(name: str, folder: Path, sftp: bool) -> None:
+    """Serve until SIGTERM."""
+    user = getpass.getuser()
+    host_key = asyncssh.generate_private_key("ssh-ed25519")
+    user_key = asyncssh.generate_private_key("ssh-ed25519")
+    _write(folder / "id_ed25519", user_key.export_private_key("openssh"))
+    _write(folder / "control", secrets.token_hex(32).encode())
+    token = Secret((folder / "token").read_bytes())
+    certificate = make_certificate()
+    bot_api = BotApi(token, certificate)
+    await bot_api.start()
+    _write(folder / "ca.pem", certificate.ca_pem)
+    control = Control(Operations(bot_api), (folder / "control").read_text(encoding="ascii"))
+    control_port = await control.start()
+    sessions = Sessions(_environment(user, folder))
+    server = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_factory=_Guard,
+        server_host_keys=[host_key],
+        authorized_client_keys=asyncssh.import_authorized_keys(user_key.export_public_key("openssh").decode()),
+        process_factory=sessions.serve,
+        sftp_factory=sftp,
+        allow_scp=sftp,
+        encoding=None,
+        line_editor=False,
+        allow_pty=False,
+        agent_forwarding=False,
+        compression_algs=None,
+        login_timeout=20,
+    )
+    port = server.get_port()
+    public = host_key.export_public_key("openssh").decode().strip()
+    _write(folder / "known_hosts", f"[127.0.0.1]:{port} {public}\n".encode())
+    state = {
+        "daemon": asdict(Process(os.getpid(), start_ticks(os.getpid()) or 0)),
+        "user": user,
+        "port": port,
+        "bot_api_port": bot_api.port,
+        "control_port": control_port,
+        "health_port": _free_port(),
+        "sftp": sftp,
+    }
+    _write(folder / ".state.part", json.dumps(state).encode())
+    (folder / ".state.part").replace(folder / "state.json")
+    logging.info("%s is up", name)
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await ended.wait()
+    server.close()
+    await control.stop()
+    await bot_api.stop()
+
+
+def _environment(user: str, folder: Path) -> dict[str, str]:
+    """What a login gets: nothing of the controller's own environment but the PATH."""
+    mark, _, value = (folder / "mark").read_text(encoding="ascii").partition("=")
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(folder / "home"),
+        "USER": user,
+        "LOGNAME": user,
+        "SHELL": "/bin/sh",
+        "LANG": "C.UTF-8",
+        mark: value,
+    }
+
+
+def _write(path: Path, data: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def main() -> None:
+    """Serve; where that does not even begin, leave the file "failed" for whoever waits."""
+    name, folder, sftp = sys.argv[1], Path(sys.argv[2]), sys.argv[3] == "1"
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO)
+    logging.getLogger("asyncssh").setLevel(logging.WARNING)
+    try:
+        asyncio.run(serve(name, folder, sftp))
+    except BaseException:
+        (folder / "failed").touch()
+        raise
+
+
+if __name__ == "__main__":
+    main()
