@@ -4,6 +4,7 @@ package wire
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -90,6 +91,7 @@ type Client struct {
 
 	mu          sync.Mutex // guards what follows
 	conn        net.Conn
+	giveUp      context.CancelFunc // ends a connect that is under way
 	state       *tls.ConnectionState
 	interrupted bool
 }
@@ -118,6 +120,9 @@ func (c *Client) Interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.interrupted = true
+	if c.giveUp != nil {
+		c.giveUp()
+	}
 	if c.conn != nil {
 		c.conn.SetDeadline(time.Unix(1, 0))
 	}
@@ -199,7 +204,8 @@ func (c *Client) exchange(
 	if err := read(head.status, content); err != nil {
 		return true, err
 	}
-	if !head.keepAlive || !drained(content) {
+	// Bytes that nobody asked for would be taken for the next answer.
+	if !head.keepAlive || !drained(content) || c.reader.Buffered() > 0 {
 		c.drop()
 	}
 	return true, nil
@@ -217,25 +223,18 @@ func (c *Client) arm(conn net.Conn, deadline time.Time) error {
 
 func (c *Client) connected(deadline time.Time) (net.Conn, error) {
 	c.mu.Lock()
-	conn, interrupted := c.conn, c.interrupted
+	conn := c.conn
 	c.mu.Unlock()
-	if interrupted {
-		return nil, ErrInterrupted
-	}
 	if conn != nil {
 		return conn, nil
 	}
 	if soon := time.Now().Add(connectTime); soon.Before(deadline) {
 		deadline = soon
 	}
-	dialer := net.Dialer{Deadline: deadline, KeepAlive: 30 * time.Second}
-	conn, err := dialer.Dial("tcp", net.JoinHostPort(c.endpoint.Host, c.endpoint.Port))
+	conn, err := c.dial(deadline)
 	if err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	c.conn = conn // from here on an Interrupt reaches it
-	c.mu.Unlock()
 	if err := c.arm(conn, deadline); err != nil {
 		return nil, err
 	}
@@ -252,6 +251,25 @@ func (c *Client) connected(deadline time.Time) (net.Conn, error) {
 	}
 	c.reader.Reset(conn)
 	return conn, nil
+}
+
+// dial makes the TCP connection. An Interrupt ends it, also while a name is looked up.
+func (c *Client) dial(deadline time.Time) (net.Conn, error) {
+	connecting, giveUp := context.WithDeadline(context.Background(), deadline)
+	defer giveUp()
+	c.mu.Lock()
+	interrupted := c.interrupted
+	c.giveUp = giveUp
+	c.mu.Unlock()
+	if interrupted {
+		return nil, ErrInterrupted
+	}
+	dialer := net.Dialer{KeepAlive: 30 * time.Second}
+	conn, err := dialer.DialContext(connecting, "tcp", net.JoinHostPort(c.endpoint.Host, c.endpoint.Port))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn, c.giveUp = conn, nil // from here on an Interrupt reaches the connection
+	return conn, err
 }
 
 // render puts head and body into one buffer, so that they leave in one TLS record and one packet.
