@@ -134,7 +134,7 @@ def _locked(name: str) -> Iterator[None]:
 def up(name: str, *, sftp: bool | None = None) -> LoopbackBoard:
     """The board, brought up where it is not. `sftp` None takes it as it is, or with SFTP.
 
-    Raises UsageError where it is up and differs in SFTP, LoopbackFailed with the daemon's log, Unsupported without /proc.
+    Raises UsageError where it is up and differs in SFTP, LoopbackFailed with the daemon's log, Unsupported off Linux.
     """
     if not Path("/proc/self/stat").exists():
         raise Unsupported("the loopback board needs Linux: this machine has no /proc")

@@ -10,7 +10,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -217,9 +217,11 @@ class SshTransport:
         """See Transport: a forwarded port (RFC 4254, section 7.1)."""
         self._asked += 1
         transport = self._transport()
-        with lead(transport, controller_port) as port:
-            if port is None:
-                raise ForwardRefused("the server does not listen for us", self._host, prohibited=True)
+        with ExitStack() as stack:
+            try:
+                port = stack.enter_context(lead(transport, controller_port))
+            except SSHException as error:
+                raise ForwardRefused("the server does not listen for us", self._host, prohibited=True) from error
             yield port
 
     def close(self) -> None:
