@@ -60,18 +60,19 @@ class Identity:
 def questions(framing: Framing, when: str) -> str:
     """sh text that asks for the identity of process $pid; needs the functions of `proc_files`, HASH, and the variables
     $pid, $pid_file and $supervisor_pid_file. `when` ("before", "after") goes into the names of the sections."""
+    # Without a PID, /proc//stat would be the whole machine's: there is no process "none".
     # \001 for newline keeps a newline inside a value from looking like the start of another variable.
     by_line = "tr '\\000\\012' '\\012\\001' 2>/dev/null"
     wanted = ";".join(f"/^{name}=/p" for name in SOFT_LIMITS)
     asked = {
-        "stat": 'show "/proc/$pid/stat"',
-        "exe": 'target_of "/proc/$pid/exe"',
-        "sha": 'hash_of "/proc/$pid/exe"',
-        "elf": f'hex_of "/proc/$pid/exe" {_ELF_BYTES}',
-        "argv": f'[ -r "/proc/$pid/cmdline" ] && {by_line} <"/proc/$pid/cmdline" | sed -n "1s/.*\\///;1p"',
+        "stat": 'show "/proc/${pid:-none}/stat"',
+        "exe": 'target_of "/proc/${pid:-none}/exe"',
+        "sha": 'hash_of "/proc/${pid:-none}/exe"',
+        "elf": f'hex_of "/proc/${{pid:-none}}/exe" {_ELF_BYTES}',
+        "argv": f'[ -r "/proc/${{pid:-none}}/cmdline" ] && {by_line} <"/proc/${{pid:-none}}/cmdline" | sed -n "1s/.*\\///;1p"',
         "environ": f"command -v tr >/dev/null || exit {ABSENT}\n"
-        f'cat "/proc/$pid/environ" >/dev/null 2>&1 || exit {UNREADABLE}\n'
-        f'{by_line} <"/proc/$pid/environ" | sed -n "{wanted}"',
+        f'cat "/proc/${{pid:-none}}/environ" >/dev/null 2>&1 || exit {UNREADABLE}\n'
+        f'{by_line} <"/proc/${{pid:-none}}/environ" | sed -n "{wanted}"',
         "recorded": 'show "$pid_file"',
         "supervisor": 'show "$supervisor_pid_file"',
         "supervising": 'read -r s_pid s_rest 2>/dev/null <"$supervisor_pid_file"\n'

@@ -23,6 +23,8 @@ _STATES = {"Z": "a zombie", "X": "dead", "T": "stopped by a signal", "t": "stopp
 
 _DELETED = " (deleted)"
 
+_NOBODY = "there is no such process"
+
 _MOST_CHARACTERS = 400
 
 _AGREEMENT_SLACK_KIB = 256
@@ -43,7 +45,7 @@ def gather(observations: Sequence[Observation], steady: Settled, subject: Subjec
             "not_a_wrapper",
             "no shell, time, strace or emulator in front of it",
             not wrapper and bool(exe_name),
-            wrapper or (f"it is {exe_name}" if exe_name else first.before.exe_fault or "its executable is not known"),
+            wrapper or _what_it_is(first.before, exe_name),
         ),
         _alive(observations, identities),
         _started_by_us(identities, first, subject),
@@ -108,6 +110,8 @@ def _executable(identities: Sequence[Identity], subject: Subject) -> Evidence:
         return Evidence("executable", "it executes the artifact", ok, detail)
 
     for seen in identities:
+        if seen.process is None:
+            return is_it(False, _NOBODY)
         if seen.exe_fault or not seen.exe:
             return is_it(False, seen.exe_fault or "the executable is not known")
         if seen.exe.endswith(_DELETED):
@@ -133,13 +137,19 @@ def _wrapper(seen: Identity, exe_name: str) -> str:
     return ""
 
 
+def _what_it_is(seen: Identity, exe_name: str) -> str:
+    if seen.process is None:
+        return _NOBODY
+    return f"it is {exe_name}" if exe_name else seen.exe_fault or "its executable is not known"
+
+
 def _alive(observations: Sequence[Observation], identities: Sequence[Identity]) -> Evidence:
     states = {look.state for seen in observations for look in seen.looks} | {seen.state for seen in identities}
     for letter, what in _STATES.items():
         if letter in states:
             return Evidence("alive", "it is alive", False, f"the process is {what}")
     states.discard("")
-    detail = f"state {' '.join(sorted(states))}" if states else "there is no such process"
+    detail = f"state {' '.join(sorted(states))}" if states else _NOBODY
     return Evidence("alive", "it is alive", bool(states), detail)
 
 
@@ -186,6 +196,8 @@ def _limits(seen: Identity, subject: Subject) -> Evidence:
     found = ", ".join(f"{name}={seen.soft_limit(name)}" for name in SOFT_LIMITS if seen.soft_limit(name) is not None)
     if subject.limits is None:
         return Evidence("limits", title, True, found or "none is set; none was asked for", required=False)
+    if seen.process is None:
+        return Evidence("limits", title, False, _NOBODY)
     if seen.environment_fault:
         return Evidence("limits", title, False, seen.environment_fault)
     for name, wanted in subject.limits.environment().items():
@@ -209,8 +221,9 @@ def _agreement(last: Observation, steady: Sequence[Sample]) -> Evidence:
     def is_it(ok: bool, detail: str) -> Evidence:
         return Evidence("figures_agree", "VmRSS is held against the page tables", ok, detail)
 
-    threads = max((sample.threads for sample in steady), default=1)
-    bound = lag_kib(last.kernel, threads)
+    if not steady:
+        return is_it(False, "no sample was had")
+    bound = lag_kib(last.kernel, max(sample.threads for sample in steady))
     if bound is None:
         return is_it(False, "the kernel's release can't be read, so nobody knows how far its counters lag")
     gaps = [abs(look.vm_rss_kib - look.rollup_rss_kib) for look in steady if look.rollup_rss_kib is not None]
@@ -225,6 +238,8 @@ def _agreement(last: Observation, steady: Sequence[Sample]) -> Evidence:
 
 def _swap(last: Observation, steady: Sequence[Sample]) -> Evidence:
     title = "what is swapped out is known"
+    if not steady:
+        return Evidence("swap_known", title, False, "no sample was had")
     if all(sample.vm_swap_kib is not None for sample in steady):
         return Evidence("swap_known", title, True, f"VmSwap in every sample; swap on {_swap_devices(last)}")
     none = last.kernel.swap_total_kib == 0

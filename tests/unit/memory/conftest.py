@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,9 +39,9 @@ class Answer:
     def replaced(self, section: str, body: str, status: int = 0) -> Answer:
         """With another body and status in every section of that name."""
         pattern = rf"(\n#0+ begin {section}\n).*?\n#0+ end {section} \d+\n"
-        replacement = rf"\g<1>{re.escape(body)}\n#{'0' * 32} end {section} {status}\n".replace("\\\n", "\n")
-        text, count = re.subn(pattern, lambda m: f"{m[1]}{body}\n#{'0' * 32} end {section} {status}\n", self.text, flags=re.S)
-        assert count and replacement, f"no section {section}"
+        end = f"{body}\n#{'0' * 32} end {section} {status}\n"
+        text, count = re.subn(pattern, lambda match: match[1] + end, self.text, flags=re.S)
+        assert count, f"no section {section}"
         return Answer(text)
 
     def edited(self, section: str, pattern: str, replacement: str, nth: int | None = None) -> Answer:
@@ -76,7 +77,10 @@ def evidence_of(seen: Observation, subject: Subject) -> dict[str, Evidence]:
 
 
 _SUPERVISOR = """\
-note() { set -- "$1" "$2" "$(cat /proc/$1/stat)"; set -- "$1" "$2" ${3##*) }; echo "$1 ${22}" >"$2.new"; mv "$2.new" "$2"; }
+note() {
+    set -- "$1" "$2" "$(cat /proc/$1/stat)"; set -- "$1" "$2" ${3##*) }
+    echo "$1 ${22}" >"$2.new"; mv "$2.new" "$2"
+}
 note $$ "$RUN/supervisor.pid"
 "$@" &
 note $! "$RUN/gateway.pid"
@@ -120,7 +124,11 @@ class Gateways:
     def spawn(self, *argv: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Start a process in a session of its own, which the fixture ends."""
         process = subprocess.Popen(
-            argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            argv,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         self.started.append(process)
@@ -128,7 +136,7 @@ class Gateways:
 
     def runs(self, pid: int) -> None:
         """Wait until that process executes the copy of sleep."""
-        self.wait_for(lambda: os.readlink(f"/proc/{pid}/exe") == str(self.binary))
+        self.wait_for(lambda: Path(f"/proc/{pid}/exe").readlink() == self.binary)
 
     def child_of(self, pid: int) -> int:
         """The PID of its first child, once it has one."""
@@ -148,11 +156,9 @@ class Gateways:
 
     def end(self) -> None:
         for process in self.started:
-            for kill in (lambda p=process: os.killpg(p.pid, signal.SIGCONT), lambda p=process: os.killpg(p.pid, signal.SIGKILL)):
-                try:
-                    kill()
-                except ProcessLookupError:
-                    pass
+            for number in (signal.SIGCONT, signal.SIGKILL):
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, number)
             process.wait(10)
 
 

@@ -1,4 +1,4 @@
-"""The sh supervisor, run for real: switched, killed, stopped, restored. Each test ends the processes that it started."""
+"""The sh supervisor, run for real: switched, killed, stopped, restored. Each test ends the processes it started."""
 
 from __future__ import annotations
 
@@ -153,11 +153,11 @@ def test_the_release_before_becomes_previous_and_comes_back_with_its_config_on_r
     staged = seat.stage("new")
     seat.run(seat.service.switch("bbbb", before="aaaa", staged=staged))
     layout = seat.service.layout
-    assert os.readlink(layout.current) == "releases/bbbb"
-    assert os.readlink(layout.previous) == "releases/aaaa"
+    assert str(Path(layout.current).readlink()) == "releases/bbbb"
+    assert str(Path(layout.previous).readlink()) == "releases/aaaa"
     assert Path(layout.config).read_text() == "new"
     restored = seat.run(seat.service.restore("aaaa", previous=None, staged=staged, was_running=True))
-    assert os.readlink(layout.current) == "releases/aaaa"
+    assert str(Path(layout.current).readlink()) == "releases/aaaa"
     assert not Path(layout.previous).is_symlink()
     assert Path(layout.config).read_text() == "old"
     assert alive(parse_pid_file(restored.stdout).pid)
