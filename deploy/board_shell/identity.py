@@ -69,7 +69,7 @@ def questions(framing: Framing, when: str) -> str:
         "exe": 'target_of "/proc/${pid:-none}/exe"',
         "sha": 'hash_of "/proc/${pid:-none}/exe"',
         "elf": f'hex_of "/proc/${{pid:-none}}/exe" {_ELF_BYTES}',
-        "argv": f'[ -r "/proc/${{pid:-none}}/cmdline" ] && {by_line} <"/proc/${{pid:-none}}/cmdline" | sed -n "1s/.*\\///;1p"',
+        "argv": f'file="/proc/${{pid:-none}}/cmdline"\n[ -r "$file" ] && {by_line} <"$file" | sed -n "1s/.*\\///;1p"',
         "environ": f"command -v tr >/dev/null || exit {ABSENT}\n"
         f'cat "/proc/${{pid:-none}}/environ" >/dev/null 2>&1 || exit {UNREADABLE}\n'
         f'{by_line} <"/proc/${{pid:-none}}/environ" | sed -n "{wanted}"',

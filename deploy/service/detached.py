@@ -116,17 +116,17 @@ stop_gateway() {{
     kill -TERM $supervisor $gateway 2>/dev/null
     until_s=$(($(uptime_s) + {STOP_GRACE_S}))
     while [ "$(uptime_s)" -lt "$until_s" ]; do
-        {{ [ -z "$supervisor" ] || ! ticks_of "$supervisor" >/dev/null; }} &&
-            {{ [ -z "$gateway" ] || ! ticks_of "$gateway" >/dev/null || zombie "$gateway"; }} && break
+        gone "$supervisor" && gone "$gateway" && break
         nap
     done
     for pid in $supervisor $gateway; do kill -KILL "$pid" 2>/dev/null; done
     rm -f "$pid_file" "$supervisor_pid_file"
 }}
-zombie() {{
+gone() {{
+    [ -n "$1" ] || return 0
     set -- "$(cat "/proc/$1/stat" 2>/dev/null)"
     set -- ${{1##*) }}
-    [ "$1" = Z ]
+    [ -z "$1" ] || [ "$1" = Z ] # an init that is slow to wait leaves zombies
 }}
 start_gateway() {{
     mkdir -p {quote_path(layout.run)} {quote_path(layout.log)} || return 1

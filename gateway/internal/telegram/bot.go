@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"slimdeploy/gateway/internal/jsonstream"
@@ -52,6 +53,10 @@ type Bot struct {
 // NewBot makes a bot; nothing is sent yet.
 func NewBot(endpoint wire.Endpoint, token string, config *tls.Config) *Bot {
 	return &Bot{client: wire.NewClient(endpoint, config), path: "/bot" + token + "/"}
+}
+
+func (b *Bot) token() string {
+	return strings.TrimSuffix(strings.TrimPrefix(b.path, "/bot"), "/")
 }
 
 // Interrupt ends the call that is under way, and every later one until Resume.
@@ -191,14 +196,16 @@ func (b *Bot) call(method string, body []byte, limit time.Duration, result func(
 		var noJSON *jsonstream.SyntaxError
 		switch {
 		case errors.As(err, &noJSON) && status != 200:
-			failure.Description = "no JSON" // a proxy's page, such as "502 Bad Gateway"
+			// A proxy's page, such as "502 Bad Gateway". What it says of the request or the token is not Telegram's word.
+			return errors.New("no Bot API answered, but something with status " + strconv.Itoa(status))
 		case err != nil:
-			return errors.Join(errBroken, err)
+			return errors.New(errBroken.Error() + ": " + err.Error())
 		case ok && answered:
 			return nil
 		case ok:
 			return errBroken
 		}
+		failure.Description = strings.ReplaceAll(failure.Description, b.token(), "…") // a stand-in may repeat the path
 		return &refusal{failure}
 	})
 }

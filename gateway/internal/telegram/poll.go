@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
 
 	"slimdeploy/gateway/internal/health"
@@ -16,8 +17,7 @@ import (
 const PollTime = 45 * time.Second
 
 const (
-	firstPause = time.Second
-	mostPause  = 60 * time.Second
+	mostPause = 60 * time.Second
 	// sendTries is how often a reply is tried before it is given up, so that one message can't hold up the others.
 	sendTries = 6
 	// drainTime bounds what is still done after a stop was asked for.
@@ -34,30 +34,34 @@ type Poller struct {
 	Handle func(text string) (reply string)
 	// Exchanged is called once, after the first getUpdates was answered.
 	Exchanged func()
+	// FirstPause is how long to rest after a first failure; each further one doubles it. 0 stands for a second.
+	FirstPause time.Duration
 
 	offset      int64
 	unconfirmed bool
+	sending     sync.Mutex // held while a reply is on its way
 }
 
 // Run polls until stop is closed (then it returns nil) or the token is refused (ErrUnauthorized).
 func (p *Poller) Run(stop <-chan struct{}) error {
-	ended := make(chan struct{})
+	ended, interrupted := make(chan struct{}), make(chan struct{})
 	defer close(ended)
 	go func() {
 		select {
 		case <-stop:
-			p.Bot.Interrupt()
+			p.interrupt()
+			close(interrupted)
 		case <-ended:
 		}
 	}()
 	defer p.Bot.Close()
 	if err := p.again(stop, p.introduce); err != nil {
-		return p.end(err)
+		return p.end(err, interrupted)
 	}
 	// The first poll does not wait: it shows at once whether another gateway or a webhook takes the updates.
 	for longest := time.Duration(0); ; longest = PollTime {
 		if err := p.again(stop, func() error { return p.round(stop, longest) }); err != nil {
-			return p.end(err)
+			return p.end(err, interrupted)
 		}
 		if p.Exchanged != nil {
 			p.Exchanged()
@@ -66,11 +70,22 @@ func (p *Poller) Run(stop <-chan struct{}) error {
 	}
 }
 
+// interrupt ends what is under way. A reply may have arrived already: it gets some time to say so, or it would be sent
+// again after a restart.
+func (p *Poller) interrupt() {
+	watch := time.AfterFunc(drainTime, p.Bot.Interrupt)
+	defer watch.Stop()
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	p.Bot.Interrupt()
+}
+
 // end confirms what was handled since the last poll, so that nothing is answered twice after a restart.
-func (p *Poller) end(err error) error {
+func (p *Poller) end(err error, interrupted <-chan struct{}) error {
 	if !errors.Is(err, wire.ErrInterrupted) {
 		return err
 	}
+	<-interrupted // it may only just be coming, and must not end the call below
 	if p.unconfirmed {
 		p.Bot.Resume()
 		watch := time.AfterFunc(drainTime, p.Bot.Interrupt)
@@ -120,9 +135,9 @@ func (p *Poller) answer(stop <-chan struct{}, update Update) error {
 	if reply == "" {
 		return nil
 	}
-	pause := firstPause
+	pause := p.firstPause()
 	for try := 1; ; try++ {
-		err := p.Bot.Send(update.Chat, reply)
+		err := p.send(stop, update.Chat, reply)
 		if err == nil {
 			p.Stats.Outbound.Add(1)
 			return nil
@@ -143,9 +158,28 @@ func (p *Poller) answer(stop <-chan struct{}, update Update) error {
 	}
 }
 
+func (p *Poller) send(stop <-chan struct{}, chat int64, text string) error {
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	select {
+	case <-stop:
+		return wire.ErrInterrupted
+	default:
+		return p.Bot.Send(chat, text)
+	}
+}
+
+func (p *Poller) firstPause() time.Duration {
+	if p.FirstPause > 0 {
+		return p.FirstPause
+	}
+	return time.Second
+}
+
 // again does work until it succeeds, is interrupted or can't ever succeed, with growing pauses between.
 func (p *Poller) again(stop <-chan struct{}, work func() error) error {
-	pause := firstPause
+	pause := p.firstPause()
+	deleted := false
 	for {
 		err := work()
 		if err == nil || errors.Is(err, wire.ErrInterrupted) {
@@ -159,7 +193,8 @@ func (p *Poller) again(stop <-chan struct{}, work func() error) error {
 			return ErrUnauthorized
 		case 409:
 			state = "conflict"
-			if strings.Contains(err.Error(), "webhook") {
+			if strings.Contains(err.Error(), "webhook") && !deleted { // whoever sets it again and again is not fought
+				deleted = true
 				if gone := p.Bot.DeleteWebhook(); gone == nil {
 					logline.Info("a webhook stood in the way of getUpdates and was deleted")
 					continue

@@ -72,10 +72,10 @@ func ParseEndpoint(text string) (Endpoint, error) {
 			endpoint.Port = port
 		}
 	}
-	if number, err := strconv.Atoi(endpoint.Port); err != nil || number < 1 || number > 65535 {
+	if number, err := strconv.ParseUint(endpoint.Port, 10, 16); err != nil || number < 1 {
 		return Endpoint{}, errors.New("its port is not a number from 1 to 65535")
 	}
-	if endpoint.Host == "" {
+	if endpoint.Host == "" || strings.ContainsAny(endpoint.Host, "[]") {
 		return Endpoint{}, errors.New("it names no host")
 	}
 	return endpoint, nil

@@ -46,14 +46,15 @@ func readHead(in *bufio.Reader) (head, error) {
 		if err != nil {
 			return head{}, err
 		}
-		if len(status) < 12 || !strings.HasPrefix(status, "HTTP/1.") || status[8] != ' ' {
+		version, rest, _ := strings.Cut(status, " ")
+		if (version != "HTTP/1.1" && version != "HTTP/1.0") || len(rest) < 3 || (len(rest) > 3 && rest[3] != ' ') {
 			return head{}, errHead
 		}
-		code, err := strconv.Atoi(status[9:12])
+		code, err := strconv.Atoi(rest[:3])
 		if err != nil || code < 100 {
 			return head{}, errHead
 		}
-		h := head{status: code, length: -1, keepAlive: status[7] == '1'}
+		h := head{status: code, length: -1, keepAlive: version == "HTTP/1.1"}
 		for {
 			field, err := line()
 			if err != nil {
@@ -70,7 +71,7 @@ func readHead(in *bufio.Reader) (head, error) {
 			if code == 204 || code == 304 {
 				h.length, h.chunked = 0, false
 			}
-			if h.length < 0 && !h.chunked {
+			if h.length < 0 && !h.chunked || h.chunked && version == "HTTP/1.0" { // sections 6.3 and 6.1
 				h.keepAlive = false
 			}
 			return h, nil
@@ -80,7 +81,8 @@ func readHead(in *bufio.Reader) (head, error) {
 
 func (h *head) add(field string) error {
 	name, value, found := strings.Cut(field, ":")
-	if !found {
+	// White space in a name is a folded line or worse: what the server means can't be told (sections 5.1 and 5.2).
+	if !found || strings.ContainsAny(name, " \t") {
 		return errHead
 	}
 	value = strings.TrimSpace(value)
