@@ -1,0 +1,329 @@
+package telegram
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"slimdeploy/gateway/internal/health"
+	"slimdeploy/gateway/internal/wire"
+)
+
+const (
+	token    = "12345:abcdefghijklmnopqrstuvwxyzABCDEFGHI"
+	testTime = 10 * time.Second
+)
+
+// botAPI is a Bot API server over real TLS. It keeps updates until they are confirmed, as core.telegram.org/bots/api,
+// "getUpdates", has it.
+type botAPI struct {
+	t      *testing.T
+	server *httptest.Server
+
+	mu       sync.Mutex
+	changed  chan struct{} // closed and made anew when something has happened
+	nextID   int64
+	waiting  []update
+	calls    []call
+	instead  []answer // what is answered in place of the next calls of a method
+	delivery time.Duration
+}
+
+type update struct {
+	id   int64
+	text string // the whole object, but for the id
+}
+
+type call struct {
+	method string
+	Offset int64  `json:"offset"`
+	Limit  int    `json:"limit"`
+	Wait   int    `json:"timeout"`
+	Chat   int64  `json:"chat_id"`
+	Text   string `json:"text"`
+}
+
+type answer struct {
+	method string
+	give   http.HandlerFunc
+}
+
+func newBotAPI(t *testing.T) *botAPI {
+	api := &botAPI{t: t, changed: make(chan struct{}), nextID: 700_000_001}
+	api.server = httptest.NewTLSServer(api)
+	t.Cleanup(func() {
+		api.server.CloseClientConnections()
+		api.server.Close()
+	})
+	return api
+}
+
+func (a *botAPI) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	method, ours := strings.CutPrefix(request.URL.Path, "/bot"+token+"/")
+	c := call{method: method}
+	if err := json.NewDecoder(request.Body).Decode(&c); err != nil || request.Method != "POST" || !ours {
+		a.t.Errorf("%s %s is no call: %v", request.Method, request.URL.Path, err)
+	}
+	a.mu.Lock()
+	a.calls = append(a.calls, c)
+	a.notify()
+	for i, instead := range a.instead {
+		if instead.method == method {
+			a.instead = append(a.instead[:i:i], a.instead[i+1:]...)
+			a.mu.Unlock()
+			instead.give(w, request)
+			return
+		}
+	}
+	a.mu.Unlock()
+	switch method {
+	case "getMe":
+		io.WriteString(w, `{"ok":true,"result":{"id":12345,"is_bot":true,"first_name":"Slim","username":"slim_bot","can_join_groups":true}}`)
+	case "getUpdates":
+		fmt.Fprintf(w, `{"ok":true,"result":[%s]}`, strings.Join(a.updates(c, request.Context().Done()), ",\n "))
+	case "sendMessage":
+		time.Sleep(a.delivery)
+		fmt.Fprintf(w, `{"ok":true,"result":{"message_id":1,"chat":{"id":%d}}}`, c.Chat)
+	case "deleteWebhook":
+		io.WriteString(w, `{"ok":true,"result":true,"description":"Webhook was deleted"}`)
+	}
+}
+
+// updates waits as getUpdates does.
+func (a *botAPI) updates(c call, gone <-chan struct{}) (found []string) {
+	end := time.After(time.Duration(c.Wait) * time.Second)
+	for {
+		a.mu.Lock()
+		for len(a.waiting) > 0 && a.waiting[0].id < c.Offset {
+			a.waiting = a.waiting[1:]
+		}
+		for _, u := range a.waiting[:min(len(a.waiting), c.Limit)] {
+			found = append(found, fmt.Sprintf(`{"update_id":%d,%s}`, u.id, u.text))
+		}
+		changed := a.changed
+		a.mu.Unlock()
+		if len(found) > 0 {
+			return found
+		}
+		select {
+		case <-changed:
+		case <-end:
+			return nil
+		case <-gone:
+			return nil
+		}
+	}
+}
+
+func (a *botAPI) notify() {
+	close(a.changed)
+	a.changed = make(chan struct{})
+}
+
+// put makes one update of the object's members.
+func (a *botAPI) put(members string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting = append(a.waiting, update{a.nextID, members})
+	a.nextID++
+	a.notify()
+}
+
+// write is a user's text message; text is JSON without the quotes.
+func (a *botAPI) write(chat int64, text string) {
+	a.put(fmt.Sprintf(`"message":{"message_id":5,"from":{"id":%d,"is_bot":false,"first_name":"A"},"chat":{"id":%d,"type":"private"},"date":1,"text":"%s"}`,
+		chat, chat, text))
+}
+
+// refuse answers the next call of method with give.
+func (a *botAPI) refuse(method string, give http.HandlerFunc) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.instead = append(a.instead, answer{method, give})
+}
+
+// status answers with a code, and with text as the body.
+func status(code int, text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(code)
+		io.WriteString(w, text)
+	}
+}
+
+func failure(code int, description string) http.HandlerFunc {
+	return status(code, fmt.Sprintf(`{"ok":false,"error_code":%d,"description":%q}`, code, description))
+}
+
+// torn begins an answer and breaks the connection in the middle of it.
+func torn(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Length", "1000")
+	io.WriteString(w, `{"ok":true,"result":[{"update_id":1,"mess`)
+	w.(http.Flusher).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// made are the calls of a method so far.
+func (a *botAPI) made(method string) (found []call) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range a.calls {
+		if c.method == method {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+func (a *botAPI) sent() (texts []string) {
+	for _, c := range a.made("sendMessage") {
+		texts = append(texts, c.Text)
+	}
+	return texts
+}
+
+// until waits for a state of things.
+func (a *botAPI) until(what string, holds func() bool) {
+	a.t.Helper()
+	for end := time.Now().Add(testTime); !holds(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			a.t.Fatalf("it never came to this: %s; the calls: %+v", what, a.calls)
+		}
+	}
+}
+
+// gateway is a poller that runs.
+type gateway struct {
+	*Poller
+	api   *botAPI
+	stop  chan struct{}
+	ended chan error
+}
+
+// start runs a poller that echoes; its pauses are short.
+func (a *botAPI) start() *gateway {
+	a.t.Helper()
+	endpoint, err := wire.ParseEndpoint(a.server.URL)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	config := a.server.Client().Transport.(*http.Transport).TLSClientConfig
+	g := &gateway{
+		Poller: &Poller{
+			Bot:        NewBot(endpoint, token, &tls.Config{RootCAs: config.RootCAs}),
+			Stats:      health.NewStats("test", time.Minute),
+			Handle:     func(text string) string { return text },
+			FirstPause: 10 * time.Millisecond,
+		},
+		api: a, stop: make(chan struct{}), ended: make(chan error, 1),
+	}
+	go func() { g.ended <- g.Run(g.stop) }()
+	a.t.Cleanup(func() {
+		select {
+		case <-g.stop:
+		default:
+			close(g.stop)
+		}
+		select {
+		case <-g.ended:
+		case <-time.After(testTime):
+			a.t.Error("the poller does not stop")
+		}
+	})
+	return g
+}
+
+// end stops the poller and gives back how long that took.
+func (g *gateway) end() time.Duration {
+	g.api.t.Helper()
+	start := time.Now()
+	close(g.stop)
+	select {
+	case err := <-g.ended:
+		if err != nil {
+			g.api.t.Error(err)
+		}
+		g.ended <- nil // for the clean-up
+	case <-time.After(testTime):
+		g.api.t.Fatal("the poller does not stop")
+	}
+	return time.Since(start)
+}
+
+// wait waits for Run to end by itself.
+func (g *gateway) wait() error {
+	g.api.t.Helper()
+	select {
+	case err := <-g.ended:
+		g.ended <- nil
+		return err
+	case <-time.After(testTime):
+		g.api.t.Fatal("the poller goes on")
+		return nil
+	}
+}
+
+// state is what /health says of the channel.
+func (g *gateway) state() (state, detail string) {
+	var document struct {
+		Telegram struct{ State, Detail string }
+	}
+	if err := json.Unmarshal(g.Stats.AppendJSON(nil, "ok"), &document); err != nil {
+		g.api.t.Error(err)
+	}
+	return document.Telegram.State, document.Telegram.Detail
+}
+
+// logged catches every line of this package's tests; TestMain reads what it holds.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(text []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(text)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+var log logged
+
+// TestMain keeps what the tests log, and makes sure that none of it holds the token.
+func TestMain(m *testing.M) {
+	in, out, err := os.Pipe()
+	if err != nil {
+		panic(err)
+	}
+	stderr := os.Stderr
+	os.Stderr = out
+	copied := make(chan struct{})
+	go func() {
+		io.Copy(&log, in)
+		close(copied)
+	}()
+	code := m.Run()
+	os.Stderr = stderr
+	out.Close()
+	<-copied
+	if text := log.String(); strings.Contains(text, token) || strings.Contains(text, token[6:]) {
+		os.Stderr.WriteString("the token stands in a log line:\n" + text)
+		code = 1
+	} else if code != 0 {
+		os.Stderr.WriteString(text)
+	}
+	os.Exit(code)
+}

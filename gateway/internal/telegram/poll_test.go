@@ -1,0 +1,456 @@
+package telegram
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"slimdeploy/gateway/internal/health"
+	"slimdeploy/gateway/internal/sizes"
+	"slimdeploy/gateway/internal/wire"
+)
+
+func TestMessagesAreAnsweredOnceAndInOrder(t *testing.T) {
+	t.Parallel()
+	api := newBotAPI(t)
+	var wanted []string
+	const messages = 2*sizes.Updates + 5 // more than one getUpdates brings
+	for i := range messages {
+		text := fmt.Sprint("message ", i)
+		wanted = append(wanted, text)
+		if i < messages/2 {
+			api.write(int64(i), text)
+		}
+	}
+	g := api.start()
+	for i := messages / 2; i < messages; i++ {
+		api.write(int64(i), wanted[i])
+	}
+	api.until("all are answered", func() bool { return len(api.sent()) >= messages })
+	g.end()
+	if sent := api.sent(); !slices.Equal(sent, wanted) {
+		t.Errorf("%q", sent)
+	}
+	for i, c := range api.made("sendMessage") {
+		if c.Chat != int64(i) {
+			t.Errorf("reply %d went to chat %d", i, c.Chat)
+		}
+	}
+	if g.Stats.Inbound.Load() != messages || g.Stats.Outbound.Load() != messages || g.Stats.Errors.Load() != 0 {
+		t.Error(g.Stats.Inbound.Load(), g.Stats.Outbound.Load(), g.Stats.Errors.Load())
+	}
+	again := api.start() // a restart finds nothing left to do
+	api.until("the second poller waits", func() bool { return again.Stats.Ready() })
+	again.end()
+	if sent := api.sent(); len(sent) != messages {
+		t.Errorf("after a restart %d more replies came", len(sent)-messages)
+	}
+}
+
+func TestOnlyTextOfUsersIsAnswered(t *testing.T) {
+	t.Parallel()
+	api := newBotAPI(t)
+	const chat = `"chat":{"id":9}`
+	for _, members := range []string{
+		`"message":{` + chat + `,"from":{"id":1,"is_bot":true},"text":"from a bot"}`,
+		`"message":{` + chat + `,"text":"from a bot, said late","from":{"is_bot":true,"id":1}}`,
+		`"message":{` + chat + `,"from":{"is_bot":false},"photo":[{"file_id":"x"}],"caption":"a caption"}`,
+		`"message":{` + chat + `,"from":{"is_bot":false},"reply_to_message":{"text":"an old text","chat":{"id":8}},"sticker":{}}`,
+		`"message":{` + chat + `,"text":""}`,
+		`"edited_message":{` + chat + `,"text":"edited"}`,
+		`"callback_query":{"id":"7","message":{` + chat + `,"text":"a button's"}}`,
+		`"my_chat_member":{` + chat + `}`,
+	} {
+		api.put(members)
+	}
+	api.write(9, "the only one")
+	g := api.start()
+	api.until("an answer is sent", func() bool { return len(api.sent()) > 0 })
+	g.end()
+	if sent := api.sent(); !slices.Equal(sent, []string{"the only one"}) {
+		t.Errorf("%q", sent)
+	}
+	if len(api.waiting) != 0 {
+		t.Errorf("%d updates are not confirmed", len(api.waiting))
+	}
+	if g.Stats.Inbound.Load() != 1 {
+		t.Error(g.Stats.Inbound.Load())
+	}
+}
+
+func TestATextArrivesAsItWasWritten(t *testing.T) {
+	t.Parallel()
+	api := newBotAPI(t)
+	texts := map[string]string{ // and how they are written in JSON
+		"🙂 and 👩‍👩‍👧":                             `🙂 and 👩‍👩‍👧`,
+		"🙂🚀":                                      `\ud83d\ude42\uD83D\uDE80`,
+		"half a \uFFFDpair":                       `half a \ud83dpair`,
+		"a \"quote\" \\ \n\t\x00\x7f / end\u2028": `a \"quote\" \\ \n\t\u0000\u007f \/ end\u2028`,
+		strings.Repeat("ß", 4096):                 strings.Repeat(`\u00df`, 4096),
+		strings.Repeat("🙂", 2048):                 strings.Repeat(`\ud83d\ude42`, 2048),
+	}
+	for _, escaped := range texts {
+		api.write(-1001234567890123, escaped)
+	}
+	g := api.start()
+	api.until("all are answered", func() bool { return len(api.sent()) == len(texts) })
+	g.end()
+	sent := api.sent()
+	for text := range texts {
+		if !slices.Contains(sent, text) {
+			t.Errorf("%.40q is not among the replies", text)
+		}
+	}
+	if c := api.made("sendMessage")[0]; c.Chat != -1001234567890123 {
+		t.Error("the chat is", c.Chat)
+	}
+}
+
+func TestUnknownFieldsAreNoMatter(t *testing.T) {
+	t.Parallel()
+	api := newBotAPI(t)
+	api.refuse("getUpdates", status(200, `{"new":[{"deep":{"a":[null,1.5e3,true]}}],"result":[{"x":{"y":[]},"message":
+		{"via":null,"chat":{"title":"ü","id":4,"more":{}},"entities":[{"offset":0}],"text":"fine","from":{"is_bot":false}},"update_id":700000009}],"ok":true}`))
+	g := api.start()
+	api.until("it is answered", func() bool { return len(api.sent()) == 1 })
+	g.end()
+	if last := api.made("getUpdates"); last[len(last)-1].Offset != 700000010 {
+		t.Errorf("the last offset is %d", last[len(last)-1].Offset)
+	}
+}
+
+func TestAPollWaitsAndTheOffsetConfirms(t *testing.T) {
+	t.Parallel()
+	api := newBotAPI(t)
+	api.write(1, "one")
+	g := api.start()
+	api.until("the long poll is made", func() bool { return len(api.made("getUpdates")) == 2 })
+	polls := api.made("getUpdates")
+	if polls[0].Offset != 0 || polls[0].Wait != 0 || polls[0].Limit != sizes.Updates {
+		t.Errorf("the first poll: %+v", polls[0])
+	}
+	if polls[1].Offset != 700_000_002 || polls[1].Wait != 45 {
+		t.Errorf("the second poll: %+v", polls[1])
+	}
+	if took := g.end(); took > 200*time.Millisecond {
+		t.Errorf("stopping took %v", took)
+	}
+	// The second poll was not answered, so nobody knows whether it confirmed.
+	if polls = api.made("getUpdates"); len(polls) != 3 || polls[2].Offset != 700_000_002 || polls[2].Wait != 0 {
+		t.Errorf("the polls: %+v", polls)
+	}
+	if len(api.waiting) != 0 {
+		t.Error("the message is not confirmed")
+	}
+}
+
+func TestAStopBetweenTwoPollsConfirmsWhatWasAnswered(t *testing.T) {
+	t.Parallel()
+	api := newBotAPI(t)
+	api.delivery = 150 * time.Millisecond
+	for _, text := range []string{"one", "two", "three"} {
+		api.write(1, text)
+	}
+	g := api.start()
+	api.until("the second reply is on its way", func() bool { return len(api.sent()) == 2 })
+	if took := g.end(); took > time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+	if sent := api.sent(); !slices.Equal(sent, []string{"one", "two"}) || g.Stats.Outbound.Load() != 2 {
+		t.Errorf("%q, counted %d", sent, g.Stats.Outbound.Load())
+	}
+	polls := api.made("getUpdates")
+	if last := polls[len(polls)-1]; last.Offset != 700_000_003 || last.Wait != 0 {
+		t.Errorf("the last poll: %+v", last)
+	}
+	again := api.start()
+	api.until("the third is answered", func() bool { return len(api.sent()) == 3 })
+	again.end()
+	if sent := api.sent(); !slices.Equal(sent, []string{"one", "two", "three"}) {
+		t.Errorf("%q", sent)
+	}
+}
+
+func TestAStopDoesNotWaitLongForAReply(t *testing.T) {
+	t.Parallel()
+	api := newBotAPI(t)
+	api.write(1, "one")
+	api.refuse("sendMessage", func(_ http.ResponseWriter, request *http.Request) { <-request.Context().Done() })
+	g := api.start()
+	api.until("the reply is on its way", func() bool { return len(api.sent()) == 1 })
+	if took := g.end(); took < drainTime/2 || took > drainTime+500*time.Millisecond {
+		t.Errorf("stopping took %v", took)
+	}
+	if len(api.waiting) != 1 {
+		t.Error("a message that was never answered is confirmed")
+	}
+}
+
+func TestARefusedTokenIsTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{401, 404} {
+		for _, method := range []string{"getMe", "getUpdates"} {
+			api := newBotAPI(t)
+			api.refuse(method, failure(code, "Unauthorized: /bot"+token+"/"+method))
+			g := api.start()
+			if err := g.wait(); !errors.Is(err, ErrUnauthorized) || strings.Contains(err.Error(), token) {
+				t.Errorf("%s: %v", method, err)
+			}
+			state, detail := g.state()
+			if state != "unauthorized" || g.Stats.Ready() || !strings.Contains(detail, "Unauthorized") || strings.Contains(detail, token) {
+				t.Errorf("%s: %s, %q", method, state, detail)
+			}
+		}
+	}
+	api := newBotAPI(t)
+	api.write(1, "one")
+	api.refuse("sendMessage", failure(401, "Unauthorized"))
+	if err := api.start().wait(); !errors.Is(err, ErrUnauthorized) {
+		t.Errorf("sendMessage: %v", err)
+	}
+}
+
+func TestAnotherGatewaysPollIsAConflictThatMayPass(t *testing.T) {
+	t.Parallel()
+	api := newBotAPI(t)
+	const told = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
+	for range 3 {
+		api.refuse("getUpdates", failure(409, told))
+	}
+	held := make(chan struct{})
+	api.refuse("getUpdates", func(w http.ResponseWriter, r *http.Request) { <-held; status(200, `{"ok":true,"result":[]}`)(w, r) })
+	g := api.start()
+	api.until("the fourth poll", func() bool { return len(api.made("getUpdates")) == 4 })
+	if state, detail := g.state(); state != "conflict" || !strings.Contains(detail, told) || g.Stats.Ready() {
+		t.Errorf("%s, %q", state, detail)
+	}
+	close(held)
+	api.until("it is ready", func() bool { return g.Stats.Ready() })
+	if state, detail := g.state(); state != "ok" || detail != "" || g.Stats.Errors.Load() != 3 {
+		t.Errorf("%s, %q, %d errors", state, detail, g.Stats.Errors.Load())
+	}
+	if len(api.made("deleteWebhook")) != 0 {
+		t.Error("a webhook was deleted that nobody spoke of")
+	}
+}
+
+func TestAWebhookIsDeletedOnce(t *testing.T) {
+	t.Parallel()
+	api := newBotAPI(t)
+	const told = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
+	api.refuse("getUpdates", failure(409, told))
+	g := api.start()
+	api.until("it is ready", func() bool { return g.Stats.Ready() })
+	if deleted := len(api.made("deleteWebhook")); deleted != 1 {
+		t.Errorf("%d calls of deleteWebhook", deleted)
+	}
+
+	stubborn := newBotAPI(t)
+	for range 4 {
+		stubborn.refuse("getUpdates", failure(409, told))
+	}
+	g = stubborn.start()
+	stubborn.until("it is ready", func() bool { return g.Stats.Ready() })
+	if deleted := len(stubborn.made("deleteWebhook")); deleted != 1 {
+		t.Errorf("%d calls of deleteWebhook against someone who sets it again", deleted)
+	}
+}
+
+func TestTheAPIsOwnPauseIsKept(t *testing.T) {
+	t.Parallel()
+	const flood = `{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 1","parameters":{"retry_after":1}}`
+	api := newBotAPI(t)
+	api.write(1, "one")
+	api.refuse("sendMessage", status(429, flood))
+	g := api.start()
+	api.until("the first try", func() bool { return len(api.sent()) == 1 })
+	start := time.Now()
+	api.until("the second try", func() bool { return len(api.sent()) == 2 })
+	if took := time.Since(start); took < 900*time.Millisecond || took > 2*time.Second {
+		t.Errorf("it waited %v", took)
+	}
+	api.until("it is counted", func() bool { return g.Stats.Outbound.Load() == 1 })
+	if g.Stats.Errors.Load() != 1 {
+		t.Error(g.Stats.Errors.Load())
+	}
+}
+
+func TestAFaultOnTheWayIsNotTakenForTelegramsWord(t *testing.T) {
+	t.Parallel()
+	const page = "<html><head><title>nginx</title></head></html>"
+	for name, give := range map[string]http.HandlerFunc{
+		"502 with a page":     status(502, page),
+		"401 with a page":     status(401, page), // a captive portal
+		"404 with a page":     status(404, page),
+		"200 with a page":     status(200, page),
+		"200 with no body":    status(200, ""),
+		"200 with no result":  status(200, `{"ok":true}`),
+		"another JSON":        status(200, `["ok"]`),
+		"500 with JSON":       failure(500, "Internal Server Error"),
+		"a torn body":         torn,
+		"a closed connection": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := newBotAPI(t)
+			for _, method := range []string{"getMe", "getUpdates", "sendMessage"} {
+				api.refuse(method, give)
+			}
+			api.write(1, "one")
+			g := api.start()
+			api.until("the reply is counted", func() bool { return g.Stats.Outbound.Load() == 1 })
+			if state, detail := g.state(); state != "ok" || strings.Contains(detail, token) {
+				t.Errorf("%s, %q", state, detail)
+			}
+			g.end()
+			if sent := api.sent(); len(sent) > 2 {
+				t.Errorf("%q", sent)
+			}
+		})
+	}
+}
+
+func TestAReplyThatTelegramDoesNotTakeIsLetGo(t *testing.T) {
+	t.Parallel()
+	api := newBotAPI(t)
+	api.refuse("sendMessage", failure(403, "Forbidden: bot was blocked by the user"))
+	api.refuse("sendMessage", failure(400, "Bad Request: chat not found"))
+	for _, text := range []string{"one", "two", "three"} {
+		api.write(1, text)
+	}
+	g := api.start()
+	api.until("the third is counted", func() bool { return g.Stats.Outbound.Load() == 1 })
+	g.end()
+	if sent := api.sent(); !slices.Equal(sent, []string{"one", "two", "three"}) {
+		t.Errorf("%q", sent)
+	}
+	if g.Stats.Inbound.Load() != 3 || g.Stats.Errors.Load() != 2 || len(api.waiting) != 0 {
+		t.Error(g.Stats.Inbound.Load(), g.Stats.Errors.Load(), len(api.waiting))
+	}
+}
+
+func TestAReplyIsGivenUpInTheEnd(t *testing.T) {
+	t.Parallel()
+	api := newBotAPI(t)
+	for range sendTries {
+		api.refuse("sendMessage", failure(500, "Internal Server Error"))
+	}
+	api.write(1, "unlucky")
+	api.write(1, "lucky")
+	g := api.start()
+	api.until("the second is counted", func() bool { return g.Stats.Outbound.Load() == 1 })
+	if sent := api.sent(); len(sent) != sendTries+1 || sent[sendTries] != "lucky" {
+		t.Errorf("%q", sent)
+	}
+}
+
+func TestAnEmptyReplyIsNotSent(t *testing.T) {
+	t.Parallel()
+	api := newBotAPI(t)
+	held := make(chan struct{})
+	api.refuse("getMe", func(w http.ResponseWriter, r *http.Request) {
+		<-held
+		status(200, `{"ok":true,"result":{"username":"slim_bot"}}`)(w, r)
+	})
+	g := api.start()
+	api.until("getMe is asked", func() bool { return len(api.made("getMe")) == 1 })
+	g.Handle = func(text string) string { return strings.TrimPrefix(text, "silence") }
+	close(held)
+	api.write(1, "silence")
+	api.write(1, "talk")
+	api.until("a reply is counted", func() bool { return g.Stats.Outbound.Load() == 1 })
+	if sent := api.sent(); !slices.Equal(sent, []string{"talk"}) {
+		t.Errorf("%q", sent)
+	}
+}
+
+func TestAStopEndsEveryKindOfWait(t *testing.T) {
+	t.Parallel()
+	for name, make := range map[string]func(*botAPI) *gateway{
+		"a long poll": func(api *botAPI) *gateway {
+			g := api.start()
+			api.until("the long poll", func() bool { return len(api.made("getUpdates")) == 2 })
+			return g
+		},
+		"getMe": func(api *botAPI) *gateway {
+			api.refuse("getMe", func(_ http.ResponseWriter, request *http.Request) { <-request.Context().Done() })
+			g := api.start()
+			api.until("getMe", func() bool { return len(api.made("getMe")) == 1 })
+			return g
+		},
+		"a pause that the API asked for": func(api *botAPI) *gateway {
+			api.refuse("getUpdates", status(429, `{"ok":false,"error_code":429,"description":"x","parameters":{"retry_after":3000}}`))
+			g := api.start()
+			api.until("the pause", func() bool { return g.Stats.Errors.Load() == 1 })
+			return g
+		},
+		"a pause before a second try of a reply": func(api *botAPI) *gateway {
+			api.write(1, "one")
+			api.refuse("sendMessage", status(429, `{"ok":false,"error_code":429,"description":"x","parameters":{"retry_after":3000}}`))
+			g := api.start()
+			api.until("the pause", func() bool { return g.Stats.Errors.Load() == 1 })
+			return g
+		},
+		"nothing yet": func(api *botAPI) *gateway { return api.start() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if took := make(newBotAPI(t)).end(); took > 200*time.Millisecond {
+				t.Errorf("stopping took %v", took)
+			}
+		})
+	}
+}
+
+func TestAnAnswerIsMadeKnownOnce(t *testing.T) {
+	t.Parallel()
+	api := newBotAPI(t)
+	exchanged := 0
+	endpoint, _ := wire.ParseEndpoint(api.server.URL)
+	config := api.server.Client().Transport.(*http.Transport).TLSClientConfig
+	stop := make(chan struct{})
+	p := &Poller{
+		Bot: NewBot(endpoint, token, &tls.Config{RootCAs: config.RootCAs}), Stats: health.NewStats("test", time.Minute),
+		Handle: strings.ToUpper, Exchanged: func() { exchanged++ },
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(stop) }()
+	api.until("the long poll", func() bool { return len(api.made("getUpdates")) == 2 })
+	api.write(1, "one")
+	api.until("the reply", func() bool { return slices.Equal(api.sent(), []string{"ONE"}) })
+	close(stop)
+	if err := <-ended; err != nil || exchanged != 1 {
+		t.Error(err, exchanged)
+	}
+}
+
+func TestAServerThatIsNotTelegramsGetsNoToken(t *testing.T) {
+	t.Parallel()
+	api := newBotAPI(t)
+	endpoint, _ := wire.ParseEndpoint(api.server.URL)
+	bot := NewBot(endpoint, token, &tls.Config{}) // trusts the system's authorities only
+	defer bot.Close()
+	_, err := bot.Name()
+	if err == nil || strings.Contains(err.Error(), token) || len(api.made("getMe")) != 0 {
+		t.Errorf("%v, %d calls", err, len(api.made("getMe")))
+	}
+}
+
+func TestPausesGrowToAMinuteAndDiffer(t *testing.T) {
+	t.Parallel()
+	pause := time.Second
+	for _, longest := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+		longest *= time.Second
+		if got := wait(errors.New("x"), &pause); got > longest || got < longest*3/4 {
+			t.Errorf("%v, not up to %v", got, longest)
+		}
+	}
+	if got := wait(&Failure{Code: 429, RetryAfter: 7}, &pause); got != 7*time.Second {
+		t.Error(got)
+	}
+}
