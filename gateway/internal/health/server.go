@@ -12,7 +12,8 @@ import (
 
 const (
 	maxConnections = 4
-	exchangeTime   = 5 * time.Second // from accept to close: a client that dawdles holds one of few places
+	exchangeTime   = 5 * time.Second        // from accept to close: a client that dawdles holds one of few places
+	placeTime      = 100 * time.Millisecond // one place may just be getting free
 	maxLine        = 1024
 	maxLines       = 64
 )
@@ -35,7 +36,7 @@ func Serve(listener net.Listener, stats *Stats) {
 				defer func() { <-places }()
 				exchange(conn, stats)
 			}()
-		default:
+		case <-time.After(placeTime):
 			conn.Close()
 		}
 	}
@@ -77,7 +78,7 @@ func exchange(conn net.Conn, stats *Stats) {
 		answer = append(answer, body...)
 	}
 	conn.Write(answer)
-	if tcp, ok := conn.(*net.TCPConn); ok && err != nil {
+	if tcp, ok := conn.(*net.TCPConn); ok && (status == 400 || status == 405) {
 		// Bytes that were not read would make the kernel reset the connection, and the answer could be lost.
 		tcp.CloseWrite()
 		io.CopyN(io.Discard, conn, 16<<10)
