@@ -3,25 +3,38 @@ package pages
 
 import (
 	"bytes"
+	"encoding/binary"
+	"io"
 	"os"
 	"strconv"
 	"syscall"
 )
 
-const elfTypeExec = 2 // ET_EXEC, elf(5)
+// Of elf(5).
+const (
+	elfTypeExec       = 2 // ET_EXEC
+	elfSegmentDynamic = 2 // PT_DYNAMIC
+	elfSegmentInterp  = 3 // PT_INTERP
+	elfSegmentRelro   = 0x6474e552
+)
 
 // Release drops the pages of the program's own read-only mappings from this process (madvise(2), MADV_DONTNEED), and
 // makes the kernel bring back less around each page that is needed again. The pages are the file's, unchanged; what is
 // run again comes back. By the end of start-up nearly the whole binary is resident, most of it never to be run again.
 //
-// It returns how many bytes are mapped so; 0 where the program is position-independent, because the loader has then
-// written into pages that are read-only by now, and they would come back without what was written.
+// It returns how many bytes are mapped so; 0 where the program is position-independent or linked with libc, because the
+// loader has then written into pages that are read-only by now, and they would come back without what was written.
 func Release() (mapped int, err error) {
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return 0, err
 	}
-	if fixed, err := isFixed(); err != nil || !fixed {
+	file, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	if fixed, err := isFixed(file); err != nil || !fixed {
 		return 0, err
 	}
 	maps, err := os.ReadFile("/proc/self/maps")
@@ -90,16 +103,32 @@ func ownReadOnly(line []byte, exe string) (start, end uintptr, ok bool) {
 	return uintptr(from), uintptr(to), true
 }
 
-func isFixed() (bool, error) {
-	file, err := os.Open("/proc/self/exe")
-	if err != nil {
+// isFixed tells whether the program runs as it stands in its file: at a fixed address, without a loader's changes.
+func isFixed(file io.ReaderAt) (bool, error) {
+	header := make([]byte, 64)
+	if _, err := file.ReadAt(header, 0); err != nil {
 		return false, err
 	}
-	defer file.Close()
-	var header [18]byte
-	if _, err := file.ReadAt(header[:], 0); err != nil {
-		return false, err
+	var order binary.ByteOrder = binary.LittleEndian
+	if header[5] == 2 { // ELFDATA2MSB
+		order = binary.BigEndian
 	}
-	kind := int(header[16]) | int(header[17]) // one of the two bytes is 0, whatever the byte order
-	return kind == elfTypeExec, nil
+	table, size, number := int64(order.Uint32(header[28:])), order.Uint16(header[42:]), order.Uint16(header[44:])
+	if header[4] == 2 { // ELFCLASS64
+		table, size, number = int64(order.Uint64(header[32:])), order.Uint16(header[54:]), order.Uint16(header[56:])
+	}
+	if order.Uint16(header[16:]) != elfTypeExec {
+		return false, nil
+	}
+	var kind [4]byte
+	for i := range int64(number) {
+		if _, err := file.ReadAt(kind[:], table+i*int64(size)); err != nil {
+			return false, err
+		}
+		switch order.Uint32(kind[:]) {
+		case elfSegmentDynamic, elfSegmentInterp, elfSegmentRelro:
+			return false, nil
+		}
+	}
+	return true, nil
 }
