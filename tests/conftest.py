@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +31,78 @@ def private_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("SSH_AUTH_SOCK", "TELEGRAM_BOT_TOKEN", "FORCE_COLOR", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
     return home
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Its standard output, which has to be one JSON document and nothing else."""
+        return dict(json.loads(self.out))
+
+
+class Slimdeploy:
+    """The program, run as a user runs it: a process of its own, without a terminal."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings: dict[str, str] = {}
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        # A checkout need not be installed for its tests.
+        return {**os.environ, "PYTHONPATH": str(REPOSITORY), **self.settings, **(more or {})}
+
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "deploy", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            env=self.environment(env),
+        )
+
+    def __call__(self, *arguments: str, env: Mapping[str, str] | None = None, timeout_s: float = 120) -> Ended:
+        with self.start(*arguments, env=env) as process:
+            try:
+                out, err = process.communicate(timeout=timeout_s)
+            except BaseException:
+                process.kill()
+                raise
+        assert "Traceback" not in err + out, err + out
+        return Ended(process.returncode, out, err)
+
+
+@pytest.fixture
+def slimdeploy(private_home: Path, tmp_path: Path) -> Slimdeploy:
+    return Slimdeploy(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def warm_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder with the gateway for this machine in it: compiled once for all workers of this run."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    home = shared / "warm"
+    home.mkdir(exist_ok=True)
+    with (shared / "warm.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        program = Slimdeploy(home)
+        built = program("build", "--board", "local", env={"SLIMDEPLOY_HOME": str(home)}, timeout_s=280)
+        assert built.code == 0, built.err
+    return home / "cache"
+
+
+@pytest.fixture
+def gateway_is_built(private_home: Path, warm_cache: Path) -> None:
+    """The test's own cache is the one in which the gateway stands ready."""
+    own = private_home / "slimdeploy"
+    own.mkdir(exist_ok=True)
+    (own / "cache").symlink_to(warm_cache)

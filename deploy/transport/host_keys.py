@@ -7,17 +7,23 @@ An unknown key is refused unless it was asked to be taken; a changed or revoked 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from paramiko import MissingHostKeyPolicy, PKey, SSHClient
-from paramiko.hostkeys import HostKeys
+from paramiko import MissingHostKeyPolicy, PKey, SSHClient, SSHException
+from paramiko.hostkeys import HostKeyEntry, HostKeys, InvalidHostKey
 
 from deploy.errors import HostKeyChanged, HostKeyUnknown
 from deploy.folders import config_folder
 from deploy.model.host import Host
 
 SSH_PORT = 22
+
+_HASHED = re.compile(r"\|1\|[A-Za-z0-9+/]{27}=\|[A-Za-z0-9+/]{27}=")
+"""A hashed name: 20 bytes of salt and 20 of HMAC-SHA1, in base64 (ssh-keygen(1), -H)."""
 
 
 def own_file() -> Path:
@@ -52,28 +58,47 @@ class Trust:
     def install(self, client: SSHClient) -> None:
         """Let `client` know the keys, and ask us about every other one."""
         keys = client.get_host_keys()
-        for file in self.files:
-            if file.is_file() and os.access(file, os.R_OK):
-                keys.load(str(file))  # lines that it can't read are passed over
+        for file in reversed(self.files):  # what is added last wins: ours, where a key was accepted anew
+            for name, key in _entries(file):
+                if not self.revoked(key):
+                    keys.add(name, key.get_name(), key)
         client.set_missing_host_key_policy(_Policy(self, keys))
 
     def remembering(self, name: str) -> Path:
         """The file in which a key of `name` stands; ours where none holds one."""
         for file in self.files:
-            if file.is_file() and os.access(file, os.R_OK) and HostKeys(str(file)).lookup(name):
+            keys = HostKeys()
+            for known, key in _entries(file):
+                keys.add(known, key.get_name(), key)
+            if keys.lookup(name):
                 return file
         return self.files[0]
 
     def revoked(self, key: PKey) -> bool:
         """Whether one of the files marks `key` as revoked, for whatever host."""
         encoded = key.get_base64()
-        for file in self.files:
-            if file.is_file() and os.access(file, os.R_OK):
-                for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-                    words = line.split()
-                    if words[:1] == ["@revoked"] and encoded in words[2:]:
-                        return True
-        return False
+        lines = (line.split() for file in self.files for line in _lines(file))
+        return any(words[:1] == ["@revoked"] and encoded in words[2:] for words in lines)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []  # there is none, or it is not ours to read
+
+
+def _entries(file: Path) -> Iterator[tuple[str, PKey]]:
+    """The names and keys in a known_hosts file; comments, marked lines and lines that can't be read are passed over."""
+    for number, line in enumerate(_lines(file), 1):
+        if line.startswith(("#", "@")) or not line.strip():
+            continue
+        with suppress(InvalidHostKey, SSHException, ValueError):
+            entry = HostKeyEntry.from_line(line, number)
+            if entry is not None and entry.key is not None:
+                for name in entry.hostnames:
+                    if not name.startswith("|") or _HASHED.fullmatch(name):
+                        yield name, entry.key
 
 
 class _Policy(MissingHostKeyPolicy):  # type: ignore[misc]  # Paramiko has no types

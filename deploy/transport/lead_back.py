@@ -15,8 +15,7 @@ _CONNECT_S = 5.0
 @contextmanager
 def lead(transport: Any, controller_port: int) -> Iterator[int]:
     """The port on the board's 127.0.0.1. Raises what Paramiko raises where the server does not listen for us."""
-    open_ends: list[Any] = []
-    threads: list[threading.Thread] = []
+    carried: list[tuple[Any, socket.socket, threading.Thread]] = []
     lock = threading.Lock()
 
     def arrived(channel: Any, origin: object, server: object) -> None:
@@ -27,15 +26,10 @@ def lead(transport: Any, controller_port: int) -> Iterator[int]:
             return
         here.settimeout(None)
         here.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        both = (
-            threading.Thread(target=_pump, args=(channel.recv, here.sendall, here), daemon=True),
-            threading.Thread(target=_pump, args=(here.recv, channel.sendall, channel), daemon=True),
-        )
+        thread = threading.Thread(target=_carry, args=(channel, here), daemon=True)
         with lock:
-            open_ends.extend((channel, here))
-            threads.extend(both)
-        for thread in both:
-            thread.start()
+            carried.append((channel, here, thread))
+        thread.start()
 
     port: int = transport.request_port_forward("127.0.0.1", 0, arrived)
     try:
@@ -44,14 +38,22 @@ def lead(transport: Any, controller_port: int) -> Iterator[int]:
         with suppress(Exception):  # the connection may be gone, and the port with it
             transport.cancel_port_forward("127.0.0.1", port)
         with lock:
-            ends, running = list(open_ends), list(threads)
-        for end in ends:
-            with suppress(OSError, EOFError):
-                if isinstance(end, socket.socket):
-                    end.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in recv
-                end.close()
-        for thread in running:
+            left = list(carried)
+        for channel, here, thread in left:
+            with suppress(OSError):
+                here.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in recv
+            channel.close()
             thread.join(_CONNECT_S)
+
+
+def _carry(channel: Any, here: socket.socket) -> None:
+    """Bytes both ways until both ends are at their end; then both are closed."""
+    inward = threading.Thread(target=_pump, args=(channel.recv, here.sendall, here), daemon=True)
+    inward.start()
+    _pump(here.recv, channel.sendall, channel)
+    inward.join()
+    channel.close()
+    here.close()
 
 
 def _pump(receive: Any, send: Any, to: Any) -> None:

@@ -153,7 +153,9 @@ def _problem(error: BaseException, where: str, connection: Connection, trust: Tr
             return Unreachable(f"{where} does not answer", where)
         case SSHException() if "No authentication methods" in str(error):
             return AuthenticationRefused(f"there is no key to log in with as {connection.user}", where)
-        case SSHException() if "No existing session" in str(error) or "uthentication" in str(error):
+        case SSHException() if "No existing session" in str(error):  # no key exchange within the time
+            return Unreachable(f"what listens on port {connection.port} says nothing", where)
+        case SSHException() if "uthentication" in str(error):
             return AuthenticationRefused(f"the server ended the login of {connection.user}", where)
         case SSHException() | EOFError():
             return Unreachable(

@@ -1,0 +1,5 @@
+"""`python -m deploy` is `slimdeploy`."""
+
+from deploy.cli.program import main
+
+main()
