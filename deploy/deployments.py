@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -59,13 +60,15 @@ def recall(board: str, host: str) -> Deployment | None:
     return deployment
 
 
-def forget(board: str, host: str) -> bool:
-    """Remove the record; False where there was none."""
-    path = _file(board, host)
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return False
-    if not any(path.parent.iterdir()):
-        path.parent.rmdir()
-    return True
+def forget(board: str, host: str | None = None) -> None:
+    """Remove the record of `board` at `host`, or all records of the board; that there is none is fine."""
+    folder = state_folder() / "deployments"
+    if host is not None:
+        _file(board, host).unlink(missing_ok=True)
+    else:
+        for path in folder.glob("*.json"):
+            with suppress(OSError, ValueError, AttributeError):
+                if json.loads(path.read_text(encoding="utf-8")).get("board") == board:
+                    path.unlink()
+    with suppress(OSError):
+        folder.rmdir()  # where it is empty now

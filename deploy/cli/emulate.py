@@ -8,6 +8,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
+from deploy import deployments
 from deploy.cli.ending import command
 from deploy.cli.options import help_for
 from deploy.cli.wording import PROGRAM
@@ -72,6 +73,7 @@ def down(context: Context, board: str = "local") -> int:
 
     name = _loopback_name(board)
     was_up = loopback.down(name)
+    deployments.forget(name)
     Screen().say(f"{name} is down; no process and no file of it is left" if was_up else f"{name} was not up")
     return 0
 

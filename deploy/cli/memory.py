@@ -78,13 +78,17 @@ def idle(
     return _read(reaching.choose(board, host), login, prefix, claimed, held_to, take, explain=explain, json=json)
 
 
-@task(name="live", help=HELP | help_for("messages"), auto_shortflags=False)
+DEADLINE = "how many seconds all of them may take"
+
+
+@task(name="live", help=HELP | help_for("messages", deadline=DEADLINE), auto_shortflags=False)
 @command
 def live(
     context: Context,
     board: str,
     host: str = "",
     messages: str = "50",
+    deadline: str = "120",
     sha256: str = "",
     prefix: str = "",
     memory_limit: str = "",
@@ -104,11 +108,12 @@ def live(
     held_to = options.budget(budget, peak_budget)
     claimed = Claimed(sha256, "", memory_limit, gc_percent, max_procs)
     burst = options.count(messages, "messages", most=MOST_MESSAGES)
+    within_s = options.count(deadline, "deadline", most=3600)
 
     def take(transport: Transport, place: Place, held: Claim, observer: Observer) -> Reading:
         from deploy.memory.live import Load
 
-        return live_of(place, transport, held, Load(burst), observer)
+        return live_of(place, transport, held, Load(burst, within_s), observer)
 
     def login(place: Place) -> Transport:
         return reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)

@@ -42,6 +42,6 @@ class SlimProgram(Program):
             raise Exit(f"{error}\n`slimdeploy --list` lists the commands.", code=2) from None
 
 
-def main() -> None:
-    """The console script."""
+def run() -> None:
+    """Run what the command line says."""
     SlimProgram(name="slimdeploy", binary="slimdeploy", namespace=namespace(), version=__version__).run()

@@ -9,6 +9,7 @@ from contextlib import closing
 from invoke.context import Context
 from invoke.tasks import task
 
+from deploy import deployments
 from deploy.board_shell.framing import Framing
 from deploy.board_shell.health import parse_health
 from deploy.board_shell.observe import observe_script, parse_observation
@@ -177,6 +178,8 @@ def uninstall(
 ) -> int:
     """Stop the gateway and remove it, with its config and log."""
     address, _ = _serve(board, host, prefix, accept_new_host_key, identity, Detached.uninstall)
+    place = reaching.choose(board, host)
+    deployments.forget(place.board.name, str(place.host))
     _say(f"the gateway is gone from {address}, with its config and log")
     return 0
 

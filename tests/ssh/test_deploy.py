@@ -1,0 +1,179 @@
+"""The main job, whole: the program as a user runs it, against OpenSSH and against Dropbear without SFTP.
+
+The gateway is the real one; its Bot API is the stand-in, over TLS. Each test removes what it put on the "board".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from program import Slimdeploy
+from servers import Server, free_port
+
+from deploy.model.secret import Secret
+from deploy.telegram.served import ServedBotApi
+
+pytestmark = [pytest.mark.install_check, pytest.mark.usefixtures("gateway_is_built")]
+
+TOKEN = "1234567890:" + "Tt" * 17 + "T"
+
+
+@dataclass
+class Seat:
+    """A user with a board behind a server, and the flags that reach it."""
+
+    run: Slimdeploy
+    server: Server
+    api: ServedBotApi
+    prefix: Path
+    flags: tuple[str, ...]
+    about_the_api: tuple[str, ...]
+
+    def deploy(self, *more: str) -> tuple[int, dict[str, object], str]:
+        ended = self.run("deploy", *self.flags, *self.about_the_api, "--json", *more)
+        return ended.code, ended.document, ended.err
+
+    @property
+    def pid(self) -> int:
+        return int((self.prefix / "run" / "gateway.pid").read_text().split()[0])
+
+
+@pytest.fixture
+def seat(real_server: Server, slimdeploy: Slimdeploy, tmp_path: Path) -> Iterator[Seat]:
+    prefix = tmp_path / "board with blanks"
+    board = tmp_path / "thisboard.toml"
+    board.write_text(
+        f'title = "this machine"\nprefix = {json.dumps(str(prefix))}\nhealth_port = {free_port()}\n'
+        '[target]\ngoarch = "host"\n'
+    )
+    slimdeploy.settings["TELEGRAM_BOT_TOKEN"] = TOKEN
+    known = Path(os.environ["HOME"]) / ".ssh" / "known_hosts"
+    known.parent.mkdir()
+    known.write_text(Path(str(real_server.host.known_hosts)).read_text())
+    flags = ("--board", str(board), "--host", real_server.address, "--identity", real_server.key)
+    with ServedBotApi(Secret(TOKEN.encode())) as api:
+        ca_file = tmp_path / "ca.pem"
+        ca_file.write_bytes(api.ca_pem)
+        yield Seat(slimdeploy, real_server, api, prefix, flags, ("--base-url", api.base_url, "--ca-file", str(ca_file)))
+        slimdeploy("uninstall", *flags)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_deployment_ends_with_a_gateway_that_answers_and_a_second_one_changes_nothing(seat: Seat) -> None:
+    code, document, err = seat.deploy()
+    assert code == 0, err + json.dumps(document, indent=1)
+    assert document["verdict"] == "PASS" and document["kind"] == "idle"
+    environment = Path(f"/proc/{seat.pid}/environ").read_bytes().split(b"\0")
+    assert {b"GOMEMLIMIT=5MiB", b"GOGC=20", b"GOMAXPROCS=1"} <= set(environment)
+    assert not any(TOKEN.encode() in value for value in environment)
+    assert TOKEN.encode() not in Path(f"/proc/{seat.pid}/cmdline").read_bytes()
+    assert TOKEN not in json.dumps(document)
+    assert (seat.prefix / "config.json").stat().st_mode & 0o777 == 0o600
+
+    count = seat.api.user_side.burst(20)
+    assert count.complete and count.tls_version == "TLSv1.3"
+
+    pid = seat.pid
+    code, document, err = seat.deploy("--no-measure")
+    assert code == 0, err
+    skipped = {step["title"] for step in document["steps"] if step["skipped"]}  # type: ignore[attr-defined]
+    assert skipped == {"Build", "Push", "Configure", "Start"}
+    assert document["changed"] is False
+    assert document["round_trips_before_measure"] == 2
+    assert seat.pid == pid
+
+    measured = seat.run("memory", *seat.flags, "--json")
+    assert (measured.code, measured.document["verdict"]) == (0, "PASS")
+
+
+def test_another_limit_restarts_the_gateway_and_pushes_nothing(seat: Seat) -> None:
+    assert seat.deploy("--no-measure")[0] == 0
+    before = seat.pid
+    code, document, _ = seat.deploy("--no-measure", "--memory-limit", "6MiB")
+    assert code == 0
+    steps = {step["title"]: step["skipped"] for step in document["steps"]}  # type: ignore[attr-defined]
+    assert steps["Push"] and steps["Configure"] and not steps["Start"]
+    assert seat.pid != before
+    assert b"GOMEMLIMIT=6MiB" in Path(f"/proc/{seat.pid}/environ").read_bytes().split(b"\0")
+
+
+def test_a_token_that_telegram_refuses_leaves_what_ran_before_running(seat: Seat) -> None:
+    assert seat.deploy("--no-measure")[0] == 0
+    config = (seat.prefix / "config.json").read_bytes()
+    seat.run.settings["TELEGRAM_BOT_TOKEN"] = "1234567890:" + "x" * 35
+    code, document, _ = seat.deploy("--no-measure")
+    assert code == 4
+    assert document["error"]["kind"] == "NotReady"  # type: ignore[index]
+    assert any("is back and runs" in note for note in document["error"]["notes"])  # type: ignore[index]
+    assert alive(seat.pid)
+    assert (seat.prefix / "config.json").read_bytes() == config
+    assert seat.api.user_side.burst(3).complete
+
+
+def test_a_first_deployment_that_fails_leaves_nothing_running(seat: Seat) -> None:
+    seat.run.settings["TELEGRAM_BOT_TOKEN"] = "1234567890:" + "x" * 35
+    code, document, _ = seat.deploy("--no-measure")
+    assert code == 4
+    assert any("nothing runs now" in note for note in document["error"]["notes"])  # type: ignore[index]
+    assert not (seat.prefix / "run" / "gateway.pid").exists()
+    assert not (seat.prefix / "current").exists()
+
+
+def test_a_gateway_that_is_killed_comes_back_and_stop_means_stop(seat: Seat) -> None:
+    assert seat.deploy("--no-measure")[0] == 0
+    first = seat.pid
+    os.kill(first, signal.SIGKILL)
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        status = seat.run("status", *seat.flags, "--json")
+        if status.code == 0 and status.document["pid"] != first:
+            break
+    assert status.code == 0 and status.document["restarted_when_it_ends"] is True
+    assert seat.run("stop", *seat.flags).code == 0
+    assert seat.run("status", *seat.flags, "--json").code == 3
+    measured = seat.run("memory", *seat.flags, "--json")
+    assert (measured.code, measured.document["verdict"], measured.document["reading"]) == (3, "NOT MEASURED", None)
+    assert seat.run("start", *seat.flags).code == 0
+    assert seat.run("restart", *seat.flags).code == 0
+    assert "level=info" in seat.run("logs", *seat.flags).out
+    assert seat.run("uninstall", *seat.flags).code == 0
+    assert not seat.prefix.exists()
+
+
+def test_a_wrapper_in_front_of_the_gateway_is_the_wrong_process(seat: Seat) -> None:
+    assert seat.deploy("--no-measure")[0] == 0
+    assert seat.run("stop", *seat.flags).code == 0
+    binary = str(seat.prefix / "current" / "picoclaw")
+    limits = {"GOMEMLIMIT": "5MiB", "GOGC": "20", "GOMAXPROCS": "1", "PATH": os.defpath}
+    command = f'"{binary}" gateway --config "{seat.prefix / "config.json"}" & wait'
+    with subprocess.Popen(["sh", "-c", command], env=limits, start_new_session=True) as wrapper:
+        try:
+            measured = seat.run("memory", *seat.flags, "--pid", str(wrapper.pid), "--json")
+        finally:
+            os.killpg(wrapper.pid, signal.SIGKILL)
+    assert measured.code == 3
+    assert "wrong process" in measured.document["reason"]
+    assert measured.document["reading"] is None
+
+
+def test_a_dry_run_shows_every_script_changes_nothing_and_tells_no_secret(seat: Seat) -> None:
+    ended = seat.run("deploy", *seat.flags, *seat.about_the_api, "--dry-run")
+    assert ended.code == 0, ended.err
+    assert not seat.prefix.exists()
+    assert TOKEN not in ended.out + ended.err
+    for word in ("go build", "releases/", "config.json", "GOMEMLIMIT=", "Nothing was changed."):
+        assert word in ended.out
