@@ -175,5 +175,5 @@ def test_a_dry_run_shows_every_script_changes_nothing_and_tells_no_secret(seat: 
     assert ended.code == 0, ended.err
     assert not seat.prefix.exists()
     assert TOKEN not in ended.out + ended.err
-    for word in ("go build", "releases/", "config.json", "GOMEMLIMIT=", "Nothing was changed."):
+    for word in ("releases/", "config.json", "GOMEMLIMIT=", "Nothing was changed."):
         assert word in ended.out
