@@ -6,12 +6,15 @@ What the scripts say is `board_shell`'s and `service`'s; how they travel is `tra
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from deploy.model.secret import Secret
+
+_SHOWN_BYTES = 8192
+"""A longer standard input is named in a dry run, and not shown."""
 
 Progress = Callable[[int, int], None]
 """Called with (bytes sent, bytes in all) while a payload travels."""
@@ -36,7 +39,7 @@ class Script:
     deadline_s: float = 30.0
 
     def shown(self) -> str:
-        """What a dry run prints: the text, and what would be on its standard input, never its bytes."""
+        """What a dry run prints: the text, and what would be on its standard input; never a secret."""
         lines = [f"# {self.title}", self.text.rstrip("\n")]
         if isinstance(self.payload, Secret):
             lines.append(f"# standard input: {len(self.payload.reveal())} bytes that hold a secret (not shown)")
@@ -44,6 +47,9 @@ class Script:
             lines.append(f"# standard input: the file {self.payload}")
         elif self.payload is not None:
             lines.append(f"# standard input: {len(self.payload)} bytes")
+            with suppress(UnicodeDecodeError):
+                if len(self.payload) <= _SHOWN_BYTES:
+                    lines += [f"# | {line}" for line in self.payload.decode().splitlines()]
         return "\n".join(lines)
 
 
