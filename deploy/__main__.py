@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -11,6 +12,9 @@ def main() -> None:
         from deploy.cli.program import run
 
         run()
+    except BrokenPipeError:
+        # Whoever read our output (head, less) has gone; what Python still holds of it must not be tried again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         sys.exit(130)

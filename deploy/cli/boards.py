@@ -11,6 +11,7 @@ from invoke.tasks import task
 
 from deploy.cli.ending import command
 from deploy.cli.options import help_for
+from deploy.cli.wording import PROGRAM
 from deploy.model.board import Board
 
 
@@ -29,7 +30,8 @@ def listing(context: Context, json: bool = False) -> int:
     rows = [(board.name, board.title, str(board.target), ram(board), board.init) for board in known]
     screen.table("", ("board", "what it is", "target", "RAM", "init"), rows)
     screen.say(
-        "Deploy to one: invoke deploy --board NAME --host user@address. More of one: invoke boards.show --board NAME"
+        f"Deploy to one: {PROGRAM} deploy --board NAME --host user@address. "
+        f"More of one: {PROGRAM} boards.show --board NAME"
     )
     return 0
 

@@ -12,6 +12,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
+from deploy.cli import reaching
 from deploy.cli.ending import command
 from deploy.cli.options import help_for
 from deploy.cli.planning import Wishes, source_of
@@ -40,7 +41,7 @@ from deploy.toolchain import Toolchain, find
 @command
 def build(
     context: Context,
-    board: str,
+    board: str = "",
     source: str = "",
     package: str = "",
     tags: str = "",
@@ -54,12 +55,11 @@ def build(
 
     The same source gives the same bytes, and what is built already is not built again.
     """
-    from deploy import catalogue
     from deploy.build import build as go_build
     from deploy.build import find_built
     from deploy.report.console import Screen
 
-    chosen = catalogue.board(board)
+    chosen = reaching.board_called(board)
     wanted = source_of(Wishes(source=source, package=package, tags=tags, ldflags=ldflags), chosen.tags)
     target, go = chosen.target, find()
     screen = Screen(quiet=json)

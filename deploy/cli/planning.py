@@ -85,6 +85,8 @@ def _config(place: Place, wishes: Wishes) -> GatewayConfig:
     port = options.count(wishes.port, "port", most=65535) if wishes.port else place.board.health_port
     local = place.loopback
     if local is not None and not (wishes.base_url or wishes.token_file):
+        if wishes.ca_file:
+            raise UsageError(f"--ca-file needs --base-url here: {place.board.name} trusts its own Bot API stand-in")
         return GatewayConfig(
             token=local.token(),
             base_url=local.base_url,

@@ -36,7 +36,7 @@ def choose(board_name: str, host_text: str) -> Place:
     """
     from deploy.emulator import loopback
 
-    board = _board(board_name)
+    board = board_called(board_name)
     if board.connection == "loopback":
         _refuse_host(board, host_text)
         up = loopback.status(board.name)
@@ -53,7 +53,7 @@ def seat(board_name: str, host_text: str, *, keep: bool, note: Callable[[str], N
     """As `choose`, but a loopback board that is down is brought up; and taken down again at the end unless `keep`."""
     from deploy.emulator import loopback
 
-    board = _board(board_name)
+    board = board_called(board_name)
     if board.connection != "loopback":
         yield Place(board, _host(board, host_text))
         return
@@ -69,7 +69,8 @@ def seat(board_name: str, host_text: str, *, keep: bool, note: Callable[[str], N
             loopback.down(board.name)
 
 
-def _board(name: str) -> Board:
+def board_called(name: str) -> Board:
+    """The board that --board names. Raises UsageError's leaves."""
     from deploy import catalogue
 
     if not name:

@@ -16,6 +16,7 @@ from deploy.board_shell.observe import observe_script, parse_observation
 from deploy.cli import reaching
 from deploy.cli.ending import command
 from deploy.cli.options import count, help_for
+from deploy.cli.wording import PROGRAM
 from deploy.errors import BadAnswer
 from deploy.model.layout import Layout
 from deploy.service.detached import Detached
@@ -34,7 +35,7 @@ ACTION_HELP = help_for("board", "host", "accept_new_host_key", "identity", "pref
 @command
 def status(
     context: Context,
-    board: str,
+    board: str = "",
     host: str = "",
     prefix: str = "",
     json: bool = False,
@@ -87,7 +88,7 @@ def _status_rows(transport: Transport, layout: Layout) -> dict[str, object]:
 @command
 def logs(
     context: Context,
-    board: str,
+    board: str = "",
     host: str = "",
     prefix: str = "",
     lines: str = "40",
@@ -122,7 +123,7 @@ def _serve(
 @command
 def start(
     context: Context,
-    board: str,
+    board: str = "",
     host: str = "",
     prefix: str = "",
     accept_new_host_key: bool = False,
@@ -138,7 +139,7 @@ def start(
 @command
 def stop(
     context: Context,
-    board: str,
+    board: str = "",
     host: str = "",
     prefix: str = "",
     accept_new_host_key: bool = False,
@@ -146,7 +147,7 @@ def stop(
 ) -> int:
     """Stop the gateway; it stays installed."""
     address, _ = _serve(board, host, prefix, accept_new_host_key, identity, Detached.stop)
-    _say(f"nothing runs on {address} now; start it again with: invoke start --board {board}")
+    _say(f"nothing runs on {address} now; start it again with: {PROGRAM} start --board {board}")
     return 0
 
 
@@ -154,7 +155,7 @@ def stop(
 @command
 def restart(
     context: Context,
-    board: str,
+    board: str = "",
     host: str = "",
     prefix: str = "",
     accept_new_host_key: bool = False,
@@ -170,7 +171,7 @@ def restart(
 @command
 def uninstall(
     context: Context,
-    board: str,
+    board: str = "",
     host: str = "",
     prefix: str = "",
     accept_new_host_key: bool = False,

@@ -5,5 +5,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-PROGRAM = "slimdeploy" if Path(sys.argv[0]).name.startswith("slimdeploy") else "invoke"
-"""`slimdeploy` where it was started as that, else `invoke`."""
+PROGRAM = "invoke" if Path(sys.argv[0]).name in ("invoke", "inv") else "slimdeploy"
+"""`invoke` where it was started as that, else `slimdeploy`."""

@@ -28,6 +28,14 @@ SETTLE_S = 2.0
 
 PAUSE_S = 0.1
 
+_STATES = {
+    "ok": "answers",
+    "connecting": "has not answered yet",
+    "unauthorized": "refuses the token",
+    "conflict": "gives the messages to another gateway, or to a webhook",
+    "error": "can't be reached",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Verify:
@@ -125,7 +133,8 @@ def check(job: Job, running: Running | None) -> None:
 
 def telegram(health: Health) -> str:
     """What the gateway says of its connection to Telegram, as a clause."""
-    return f"Telegram is {health.telegram_state}" + (f" ({health.telegram_detail})" if health.telegram_detail else "")
+    said = _STATES.get(health.telegram_state, f"says {health.telegram_state!r}")
+    return f"Telegram {said}" + (f" ({health.telegram_detail})" if health.telegram_detail else "")
 
 
 def counted(health: Health) -> str:
