@@ -162,16 +162,16 @@ def show_deployment(screen: Shows, job: Job, *, explain: bool) -> None:
 
 
 def next_commands(job: Job) -> list[str]:
-    """What a newcomer can try now; on the user's own path, invoke or slimdeploy."""
+    """What a newcomer can try now, each with what it is for."""
     board = job.plan.board
-    flags = f"--board {board.name}" + ("" if board.connection == "loopback" else f" --host {job.transport.host}")
-    lines = [
-        "Try next:",
-        f"  {PROGRAM} memory {flags} --explain           every proof behind the figure",
-        f"  {PROGRAM} memory.live {flags} --messages 200",
-        f"  {PROGRAM} status {flags}     and: logs, stop, start, restart, uninstall",
-    ]
-    if board.connection == "loopback":
-        lines.insert(1, f"  {PROGRAM} chat {flags}                       talk to the gateway as a user would")
-        lines.append(f"  {PROGRAM} emulate.down --board {board.name}            stop it all and leave nothing behind")
-    return lines
+    local = board.connection == "loopback"
+    flags = f"--board {board.name}" + ("" if local else f" --host {job.transport.host}")
+    commands = [(f"memory {flags} --explain", "every proof behind the figure")]
+    if local:
+        commands.insert(0, (f"chat {flags}", "talk to the gateway as a user would"))
+        commands.append((f"memory.live {flags} --messages 200", "more messages, and the figure after them"))
+    commands.append((f"status {flags}", "also: logs, stop, start, restart, uninstall"))
+    if local:
+        commands.append((f"emulate.down {flags}", "stop it all and leave nothing behind"))
+    width = max(len(command) for command, _ in commands)
+    return ["Try next:", *(f"  {PROGRAM} {command:<{width}}  {meaning}" for command, meaning in commands)]

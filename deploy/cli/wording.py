@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
-PROGRAM = "invoke" if Path(sys.argv[0]).name in ("invoke", "inv") else "slimdeploy"
-"""`invoke` where it was started as that, else `slimdeploy`."""
+
+def _program() -> str:
+    """The name where the PATH leads to it, else the way that was typed, such as ".venv/bin/invoke"."""
+    called = Path(sys.argv[0])
+    if called.name not in ("invoke", "inv", "slimdeploy"):
+        return "slimdeploy"
+    found = shutil.which(called.name)
+    return called.name if found and called.exists() and Path(found).samefile(called) else sys.argv[0]
+
+
+PROGRAM = _program()
+"""What stands before a command's name."""

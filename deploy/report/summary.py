@@ -33,7 +33,7 @@ def reading_rows(reading: Reading, verdict: Verdict) -> Rows:
     if reading.live:
         live = reading.live
         counted = f"{live.sent} sent, {live.received} received, {live.answered} answered"
-        rows.append(("messages", f"{counted} in {live.seconds:.1f} s" + (f", over {live.tls}" if live.tls else "")))
+        rows.append(("messages", f"{counted} in {live.seconds:.2f} s" + (f", over {live.tls}" if live.tls else "")))
     rows.append(("reading", f"{reading.kind}, {len(reading.samples)} samples"))
     sample = reading.highest
     if verdict.outcome is not Outcome.NOT_MEASURED and sample is not None:
