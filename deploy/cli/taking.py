@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from deploy.cli.claims import Claim, circumstances_of
 from deploy.cli.reaching import Place
-from deploy.errors import UsageError
 from deploy.memory.budget import judge
 from deploy.memory.idle import idle_reading
 from deploy.memory.live import Load, live_reading
 from deploy.memory.subject import Subject
+from deploy.model.artifact import RELEASE_ID_LENGTH
 from deploy.model.reading import Reading
 from deploy.model.verdict import Budget, Verdict
 from deploy.steps.face import Job, Observer
 from deploy.steps.measure import TakeReading
+from deploy.telegram.user_side import UserSide
 from deploy.transport.protocol import Transport
 
 
@@ -34,17 +37,27 @@ def taker(place: Place, budget: Budget, messages: int) -> TakeReading:
 
 
 def live_of(place: Place, transport: Transport, held: Claim, load: Load, observer: Observer) -> Reading:
-    """A live reading of the gateway that runs at `place`. Raises UsageError where no user side is within reach."""
-    if place.loopback is None:
-        raise UsageError(
-            f"the gateway on {place.host} talks to Telegram itself, where nobody can count messages for it; "
-            "a live reading needs a board that talks to the Bot API stand-in, such as --board local"
-        )
+    """A live reading: of the gateway itself where it talks to our stand-in, else of a second instance beside it."""
+    subject = held.subject
+    from deploy.memory.second_instance import second_instance
+
+    if place.loopback is not None:
+        return _under_load(transport, held, place.loopback.user_side(), load, observer)
+    assert subject.sha256 is not None, "a claim names a binary"
+    limits = subject.limits or place.board.limits
+    release_id = subject.sha256[:RELEASE_ID_LENGTH]
+    with second_instance(transport, subject.layout, release_id, limits, note=observer.note) as second:
+        own = replace(subject, layout=second.layout, process=second.process, limits=limits)
+        about = {"instance": "a second one, beside the gateway in service"} | held.circumstances
+        return _under_load(transport, Claim(own, second.health_port, about), second.user_side, load, observer)
+
+
+def _under_load(transport: Transport, held: Claim, users: UserSide, load: Load, observer: Observer) -> Reading:
     observer.note(f"{load.messages} messages from users, over TLS; then sampling until VmRSS is steady")
     return live_reading(
         transport,
         held.subject,
-        place.loopback.user_side(),
+        users,
         health_port=held.health_port,
         load=load,
         circumstances=held.circumstances,

@@ -57,7 +57,8 @@ class Control:
 
     async def _answer(self, line: bytes) -> dict[str, Any]:
         question = json.loads(line)
-        if not isinstance(question, dict) or not hmac.compare_digest(str(question.get("secret")), self._secret):
+        told = str(question.get("secret")).encode() if isinstance(question, dict) else b""
+        if not hmac.compare_digest(told, self._secret.encode()):
             raise ValueError("a stranger asks")
         operation, arguments = question.get("operation"), question.get("arguments")
         if not isinstance(operation, str) or operation not in self._operations or not isinstance(arguments, dict):

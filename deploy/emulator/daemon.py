@@ -96,8 +96,7 @@ async def serve(name: str, folder: Path, sftp: bool) -> None:
     (folder / ".state.part").replace(folder / "state.json")
     logging.info("%s is up", name)
     ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     await ended.wait()
     server.close()
     await control.stop()
@@ -131,16 +130,19 @@ def _free_port() -> int:
 
 
 def main() -> None:
-    """Serve; where that does not even begin, leave the file "failed" for whoever waits."""
+    """Serve; whoever waits for us sees our end, and our log."""
     name, folder, sftp = sys.argv[1], Path(sys.argv[2]), sys.argv[3] == "1"
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Handlers, not SIG_IGN: a signal that is ignored here would be ignored by every command of every session (exec(2)),
+    # and a command has to go with its session. INT and QUIT come ignored from the shell that started us (sh(1), "&").
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, _pass_by)
     logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO)
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
-    try:
-        asyncio.run(serve(name, folder, sftp))
-    except BaseException:
-        (folder / "failed").touch()
-        raise
+    asyncio.run(serve(name, folder, sftp))
+
+
+def _pass_by(number: int, frame: object) -> None:
+    """A terminal's signals mean nothing to a daemon."""
 
 
 if __name__ == "__main__":

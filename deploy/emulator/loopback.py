@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import shutil
-import signal
 import socket
 import string
 import subprocess
@@ -20,9 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from deploy.emulator.processes import end, end_marked, runs
+from deploy.emulator.processes import end_marked, runs, start_ticks
 from deploy.errors import LoopbackFailed, Unsupported, UsageError
 from deploy.folders import state_folder
 from deploy.model.display import clean
@@ -34,8 +33,13 @@ from deploy.telegram.user_side import AskedUserSide, UserSide
 MARK = "SLIMDEPLOY_LOOPBACK"
 """The environment variable by which all that was started through a board is found again."""
 
+DAEMON_MARK = "SLIMDEPLOY_LOOPBACK_DAEMON"
+"""The same for the board's own daemon, with the same value: one that never came up has written no PID."""
+
 _UP_S = 30.0
 _DOWN_S = 10.0
+_KILL_S = 5.0
+_LOCK_S = 90.0
 _PAUSE_S = 0.02
 _MOST_ANSWER_BYTES = 4 * 1024 * 1024
 
@@ -109,26 +113,34 @@ def _folder(name: str) -> Path:
 @contextmanager
 def _locked(name: str) -> Iterator[None]:
     """One `up` or `down` of a board at a time; the lock is gone with the process that holds it (flock(2))."""
-    parent = _folder(name).parent
-    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = parent / f".{name}.lock"
-    while True:
-        with lock.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            # Whoever held it may have removed the file: then this lock is of a file that nobody else sees.
-            try:
-                same = os.fstat(file.fileno()).st_ino == lock.stat().st_ino
-            except FileNotFoundError:
-                same = False
-            if not same:
-                continue
-            try:
-                yield
-            finally:
-                lock.unlink(missing_ok=True)
-                with suppress(OSError):
-                    parent.rmdir()
-            return
+    lock = _folder(name).parent / f".{name}.lock"
+    until = time.monotonic() + _LOCK_S
+    while (file := _lock(lock)) is None:
+        if time.monotonic() >= until:
+            raise LoopbackFailed(f"another command has been busy with the loopback board {name} for too long", name)
+        time.sleep(_PAUSE_S)
+    with file:
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+            with suppress(OSError):
+                lock.parent.rmdir()
+
+
+def _lock(lock: Path) -> IO[str] | None:
+    """The file, locked; None where somebody else holds it, or removed it while we took it."""
+    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        file = lock.open("w")
+    except FileNotFoundError:
+        return None
+    with suppress(BlockingIOError, FileNotFoundError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(file.fileno()).st_ino == lock.stat().st_ino:
+            return file
+    file.close()
+    return None
 
 
 def up(name: str, *, sftp: bool | None = None) -> LoopbackBoard:
@@ -139,7 +151,7 @@ def up(name: str, *, sftp: bool | None = None) -> LoopbackBoard:
     if not Path("/proc/self/stat").exists():
         raise Unsupported("the loopback board needs Linux: this machine has no /proc")
     with _locked(name):
-        running = status(name)
+        running = _running(name)
         if running is not None:
             if sftp is not None and running.sftp != sftp:
                 has = "with" if running.sftp else "without"
@@ -150,36 +162,48 @@ def up(name: str, *, sftp: bool | None = None) -> LoopbackBoard:
 
 def _start(name: str, sftp: bool) -> LoopbackBoard:
     folder = _folder(name)
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        _clear(name)
     folder.mkdir(mode=0o700)
     (folder / "home").mkdir(mode=0o700)
-    _write(folder / "mark", f"{MARK}={secrets.token_hex(16)}")
+    mark = secrets.token_hex(16)
+    _write(folder / "mark", f"{MARK}={mark}")
     number = secrets.randbelow(9 * 10**9) + 10**9
     letters = string.ascii_letters + string.digits + "_-"
     _write(folder / "token", f"{number}:{''.join(secrets.choice(letters) for _ in range(35))}")
-    log = folder / "daemon.log"
-    package = str(Path(__file__).resolve().parents[2])
-    # The shell ends at once, so that the daemon is nobody's child here, and outlives this command.
-    daemon = [sys.executable, "-m", "deploy.emulator.daemon", name, str(folder), str(int(sftp))]
-    subprocess.run(
-        ["/bin/sh", "-c", '"$@" </dev/null >"$LOG" 2>&1 &', "sh", *daemon],
-        env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": package, "LOG": str(log), "PYTHONUTF8": "1"},
-        cwd=folder / "home",
-        start_new_session=True,
-        check=True,
-        stdin=subprocess.DEVNULL,
-        timeout=_UP_S,
-    )
     until = time.monotonic() + _UP_S
     try:
+        pid = _launch(name, folder, sftp, mark)
         while (found := _state(name)) is None:
-            if (folder / "failed").exists() or time.monotonic() >= until:
+            if start_ticks(pid) is None or time.monotonic() >= until:
                 raise LoopbackFailed(f"the loopback board {name} does not come up", name, log=_log(folder))
             time.sleep(_PAUSE_S)
     except BaseException:
         _clear(name)
         raise
     return found
+
+
+def _launch(name: str, folder: Path, sftp: bool, mark: str) -> int:
+    """Start the daemon; its PID. The shell ends at once, so that the daemon is nobody's child and outlives us."""
+    daemon = [sys.executable, "-m", "deploy.emulator.daemon", name, str(folder), str(int(sftp))]
+    launched = subprocess.run(
+        ["/bin/sh", "-c", '"$@" </dev/null >"$LOG" 2>&1 & echo $!', "sh", *daemon],
+        env={
+            "PATH": os.environ.get("PATH", os.defpath),
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+            "PYTHONUTF8": "1",
+            "LOG": str(folder / "daemon.log"),
+            DAEMON_MARK: mark,
+        },
+        cwd=folder / "home",
+        start_new_session=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        timeout=_UP_S,
+    )
+    return int(launched.stdout)
 
 
 def _write(path: Path, text: str) -> None:
@@ -204,10 +228,21 @@ def _state(name: str) -> LoopbackBoard | None:
         return None
 
 
-def status(name: str) -> LoopbackBoard | None:
-    """The board where it is up; None where it is not, or where only the files of a killed one are left."""
+def _running(name: str) -> LoopbackBoard | None:
     found = _state(name)
     return found if found is not None and runs(found.daemon) else None
+
+
+def status(name: str) -> LoopbackBoard | None:
+    """The board where it is up, else None; what a killed daemon left, files and processes, is cleared away."""
+    found = _state(name)
+    if found is None or runs(found.daemon):
+        return found
+    with _locked(name):
+        found = _running(name)
+        if found is None and _state(name) is not None:
+            _clear(name)
+        return found
 
 
 def listing() -> list[LoopbackBoard]:
@@ -231,17 +266,12 @@ def down(name: str) -> bool:
 
 def _clear(name: str) -> bool:
     folder = _folder(name)
-    found = status(name)
     with suppress(OSError):
+        mark = (folder / "mark").read_text(encoding="ascii")
         # The daemon goes last: as long as it is there, what it started has its Bot API and ends in order.
-        end_marked((folder / "mark").read_text(encoding="ascii"), _DOWN_S)
-    if found is not None:
-        end(found.daemon)
-        until = time.monotonic() + _DOWN_S
-        while runs(found.daemon):
-            if time.monotonic() >= until:
-                end(found.daemon, signal.SIGKILL)
-            time.sleep(_PAUSE_S)
+        for each in (mark, mark.replace(MARK, DAEMON_MARK, 1)):
+            if not end_marked(each, _DOWN_S, _KILL_S):
+                raise LoopbackFailed(f"a process of the loopback board {name} does not end", name)
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         raise LoopbackFailed(f"the folder of the loopback board {name} can't be removed: {folder}", name)
@@ -250,10 +280,10 @@ def _clear(name: str) -> bool:
 
 def _ask(board: LoopbackBoard, operation: str, arguments: dict[str, Any], deadline_s: float) -> dict[str, Any]:
     """Ask the daemon for an operation: one line of JSON there, one back."""
-    secret = (board.folder / "control").read_text(encoding="ascii")
-    question = json.dumps({"secret": secret, "operation": operation, "arguments": arguments}).encode() + b"\n"
     problem = "the Bot API stand-in does not answer"
     try:
+        secret = (board.folder / "control").read_text(encoding="ascii")
+        question = json.dumps({"secret": secret, "operation": operation, "arguments": arguments}).encode() + b"\n"
         with socket.create_connection((board.address, board.control_port), timeout=deadline_s) as connection:
             connection.sendall(question)
             with connection.makefile("rb") as lines:

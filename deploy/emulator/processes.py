@@ -50,17 +50,28 @@ def end(process: Process, number: int = signal.SIGTERM) -> None:
             os.kill(process.pid, number)
 
 
-def end_marked(mark: str, grace_s: float) -> None:
-    """TERM for all that are marked, KILL for those that are left after `grace_s` seconds; also for late-comers."""
-    for number, seconds in ((signal.SIGTERM, grace_s), (signal.SIGKILL, grace_s)):
+def end_marked(mark: str, grace_s: float, kill_s: float) -> bool:
+    """TERM for all that are marked, KILL for those that are left after `grace_s` seconds; also for late-comers.
+
+    False where one is there still, `kill_s` seconds after that.
+    """
+    seen: set[Process] = set()
+    for number, seconds in ((signal.SIGTERM, grace_s), (signal.SIGKILL, kill_s)):
         until = time.monotonic() + seconds
         told: set[Process] = set()
-        while left := set(marked(mark)):
+        while left := _left(mark, seen):
             for process in left - told:
                 end(process, number)
             told |= left
+            seen |= left
             if time.monotonic() >= until:
                 break
             time.sleep(_PAUSE_S)
         else:
-            return
+            return True
+    return not _left(mark, seen)
+
+
+def _left(mark: str, seen: set[Process]) -> set[Process]:
+    # A process that is about to end has lost its environment before it is gone.
+    return set(marked(mark)) | {process for process in seen if runs(process)}

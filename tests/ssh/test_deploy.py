@@ -177,3 +177,19 @@ def test_a_dry_run_shows_every_script_changes_nothing_and_tells_no_secret(seat: 
     assert TOKEN not in ended.out + ended.err
     for word in ("releases/", "config.json", "GOMEMLIMIT=", "Nothing was changed."):
         assert word in ended.out
+
+
+def test_a_live_reading_beside_a_gateway_in_service_leaves_that_alone_and_nothing_behind(seat: Seat) -> None:
+    assert seat.deploy("--no-measure")[0] == 0
+    before, pid = seat.api.user_side.counts(), seat.pid
+    live = seat.run("memory.live", *seat.flags, "--messages", "20", "--json")
+    assert live.code == 0, live.err + live.out
+    document = live.document
+    assert (document["verdict"], document["kind"]) == ("PASS", "live")
+    assert (document["live"]["sent"], document["live"]["received"], document["live"]["answered"]) == (20, 20, 20)
+    assert document["live"]["tls"].startswith("TLSv1.3")
+    assert "second" in document["circumstances"]["instance"]
+    assert seat.pid == pid and alive(pid)
+    assert seat.api.user_side.counts() == before
+    assert not (seat.prefix / "run" / "live").exists()
+    assert seat.run("deploy", *seat.flags, *seat.about_the_api, "--no-measure", "--json").document["changed"] is False

@@ -1,0 +1,115 @@
+"""Knows how a gateway that talks to Telegram itself can be read under load: by a second instance beside it.
+
+The same release under the same limits, in a folder of its own, told to talk to a Bot API stand-in on the controller,
+through a port that leads back over SSH. The gateway in service is not touched, and nothing of the second one is left.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from deploy.board_shell.health import parse_answer, question
+from deploy.board_shell.push import stage_file
+from deploy.board_shell.quoting import quote_path
+from deploy.errors import BadAnswer, ForwardRefused, HostError, NotReady
+from deploy.interrupts import held_interrupts
+from deploy.model.gateway_config import GatewayConfig
+from deploy.model.layout import Layout
+from deploy.model.limits import Limits
+from deploy.model.reading import Process
+from deploy.model.secret import Secret
+from deploy.service.detached import Detached
+from deploy.steps.asking import must
+from deploy.steps.logs import log_tail
+from deploy.steps.start import parse_pid_file
+from deploy.telegram.served import ServedBotApi
+from deploy.telegram.user_side import UserSide
+from deploy.transport.protocol import Script, Transport
+
+READY_WITHIN_S = 30.0
+_PAUSE_S = 0.1
+
+_FIRST_PORT, _PORTS = 20_000, 10_000
+"""Below the range from which kernels give out ports by themselves (32768 and up: ip(7), ip_local_port_range)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondInstance:
+    """One that runs: where it lies, which process it is, and who writes to it."""
+
+    layout: Layout
+    process: Process
+    health_port: int
+    user_side: UserSide
+
+
+def make_token() -> Secret:
+    """A token of the right form that no bot has."""
+    letters = string.ascii_letters + string.digits
+    return Secret(f"{secrets.randbelow(10**9) + 10**9}:{''.join(secrets.choice(letters) for _ in range(35))}".encode())
+
+
+@contextmanager
+def second_instance(
+    transport: Transport,
+    layout: Layout,
+    release_id: str,
+    limits: Limits,
+    *,
+    note: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[SecondInstance]:
+    """Start one of `release_id`, wait until it is ready; stop and remove it at the end, whatever happened.
+
+    Raises ForwardRefused where the server leads no port back, NotReady with its log, CommandFailed.
+    """
+    own = Layout(f"{layout.run}/live", layout.name)
+    service = Detached(own, limits)
+    port = _FIRST_PORT + secrets.randbelow(_PORTS)
+    token = make_token()
+    with ServedBotApi(token) as api, transport.lead_back(api.port) as bot_api_port:
+        config = GatewayConfig(token, f"https://127.0.0.1:{bot_api_port}", api.ca_pem, health_port=port)
+        try:
+            note("starting a second instance of the same release, beside the one in service")
+            must(transport, service.uninstall())  # what an earlier one may have left, where its link broke
+            must(transport, _prepare(layout, own))
+            must(transport, stage_file("write its CA bundle", own.ca_file, api.ca_pem))
+            must(transport, stage_file("write its config", own.config, config.render(own.ca_file)))
+            must(transport, service.stage())
+            staged = [own.ca_file, own.config, service.supervisor_path]
+            started = must(transport, service.switch(release_id, before=None, staged=staged))
+            process = parse_pid_file(started.stdout)
+            _wait_until_ready(transport, own, port, clock, sleep)
+            yield SecondInstance(own, process, port, api.user_side)
+        finally:
+            with held_interrupts(), suppress(HostError):  # a broken connection says so by itself
+                transport.run(service.uninstall())
+
+
+def _prepare(layout: Layout, own: Layout) -> Script:
+    """A folder for it whose releases are the gateway's."""
+    folder, releases = quote_path(own.prefix), quote_path(own.releases)
+    return Script(
+        title="make a folder for the second instance",
+        text=f"umask 077; mkdir -p {folder} && ln -s {quote_path(layout.releases)} {releases}",
+    )
+
+
+def _wait_until_ready(
+    transport: Transport, own: Layout, port: int, clock: Callable[[], float], sleep: Callable[[float], None]
+) -> None:
+    until = clock() + READY_WITHIN_S
+    while True:
+        with suppress(ForwardRefused, BadAnswer):
+            if parse_answer(transport.request(port, question("/ready", port))).ready:
+                return
+        if clock() >= until:
+            problem = f"the second instance is not ready after {READY_WITHIN_S:g} s"
+            raise NotReady(problem, transport.host, log=log_tail(transport, own))
+        sleep(_PAUSE_S)
