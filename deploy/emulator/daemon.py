@@ -33,8 +33,18 @@ from deploy.telegram.operations import Operations
 class _Guard(asyncssh.SSHServer):
     """Who may do what: only the throw-away key logs in, and ports are forwarded to and from loopback alone."""
 
+    def __init__(self, user: str, key: asyncssh.SSHKey) -> None:
+        self._user = user
+        self._key = key.public_data
+
     def begin_auth(self, username: str) -> bool:
         return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == self._user and key.public_data == self._key
 
     def password_auth_supported(self) -> bool:
         return False
@@ -51,7 +61,7 @@ class _Guard(asyncssh.SSHServer):
 
 async def serve(name: str, folder: Path, sftp: bool) -> None:
     """Serve until SIGTERM."""
-    user = getpass.getuser()
+    user = _login()
     host_key = asyncssh.generate_private_key("ssh-ed25519")
     user_key = asyncssh.generate_private_key("ssh-ed25519")
     _write(folder / "id_ed25519", user_key.export_private_key("openssh"))
@@ -67,9 +77,8 @@ async def serve(name: str, folder: Path, sftp: bool) -> None:
     server = await asyncssh.listen(
         "127.0.0.1",
         0,
-        server_factory=_Guard,
+        server_factory=lambda: _Guard(user, user_key),
         server_host_keys=[host_key],
-        authorized_client_keys=asyncssh.import_authorized_keys(user_key.export_public_key("openssh").decode()),
         process_factory=sessions.serve,
         sftp_factory=sftp,
         allow_scp=sftp,
@@ -101,6 +110,13 @@ async def serve(name: str, folder: Path, sftp: bool) -> None:
     server.close()
     await control.stop()
     await bot_api.stop()
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that no password file knows
+        return f"user{os.getuid()}"
 
 
 def _environment(user: str, folder: Path) -> dict[str, str]:
