@@ -46,6 +46,7 @@ def reading_of(
     now_s: float,
     more_evidence: tuple[Evidence, ...] = (),
     live: LiveCount | None = None,
+    hwm_before_load_kib: int | None = None,
 ) -> Reading:
     """The reading that these observations make; its samples are the steady ones of the last. `now_s` is since 1970."""
     last = observations[-1]
@@ -58,6 +59,7 @@ def reading_of(
         evidence=gather(observations, steady, subject) + more_evidence,
         circumstances={name: one_line(value) for name, value in (_of_the_board(last, now_s) | circumstances).items()},
         live=live,
+        hwm_before_load_kib=hwm_before_load_kib,
         lag_bound_kib=None if walked else lag_kib(last.kernel, threads),
     )
 

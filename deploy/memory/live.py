@@ -17,7 +17,7 @@ from deploy.memory.idle import reading_of
 from deploy.memory.sampling import observe, reset_peak
 from deploy.memory.subject import Subject
 from deploy.model.layout import Layout
-from deploy.model.reading import Evidence, LiveCount, Process, Reading
+from deploy.model.reading import Evidence, LiveCount, Process, Reading, Sample
 from deploy.telegram.counts import BurstCount
 from deploy.telegram.user_side import UserSide
 from deploy.transport.protocol import Script, Transport
@@ -81,6 +81,7 @@ def live_reading(
         now_s=clock(),
         more_evidence=(did_the_work(process, load.messages, burst, before, after), _peak(peak)),
         live=count,
+        hwm_before_load_kib=_hwm_kib(glance) if peak else None,
     )
 
 
@@ -153,6 +154,10 @@ def _settled_counters(
         if not behind or time.monotonic() >= until:
             return after
         sleep(_PAUSE_S)
+
+
+def _hwm_kib(seen: Observation) -> int | None:
+    return max((look.vm_hwm_kib for look in seen.looks if isinstance(look, Sample)), default=None)
 
 
 def _count(burst: BurstCount | None, before: Health | None, after: Health | None) -> LiveCount:

@@ -91,6 +91,9 @@ class Reading:
     lag_bound_kib: int | None = None
     """How far this kernel's counters may lag; set where its page tables could not be walked, and then the error bar."""
 
+    hwm_before_load_kib: int | None = None
+    """VmHWM since the process's start, where it was set back before a load; None where it was not."""
+
     @property
     def rss_kib(self) -> int | None:
         """The highest steady VmRSS, or None without samples."""

@@ -97,6 +97,7 @@ def _figures(reading: Reading) -> dict[str, Any]:
         "rss_error_kib": reading.rss_error_kib,
         "rss_error_is_bound": reading.error_is_bound,
         "hwm_kib": reading.hwm_kib,
+        "hwm_before_load_kib": reading.hwm_before_load_kib,
         "rss_anon_kib": highest.rss_anon_kib if highest else None,
         "rss_file_kib": highest.rss_file_kib if highest else None,
         "pss_kib": highest.pss_kib if highest else None,

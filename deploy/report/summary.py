@@ -49,7 +49,11 @@ def _figures(reading: Reading, sample: Sample) -> Rows:
     bar = f" ± {show_kib(error)}" if error is not None else ", error bar not known"
     rows = [("VmRSS", f"{show_kib(sample.vm_rss_kib)}{bar}  (memory resident now)")]
     if reading.hwm_kib is not None:
-        rows.append(("VmHWM", f"{show_kib(reading.hwm_kib)}  (its peak)"))
+        before = reading.hwm_before_load_kib
+        meaning = (
+            "its peak since its start" if before is None else f"its peak under the load; before: {show_kib(before)}"
+        )
+        rows.append(("VmHWM", f"{show_kib(reading.hwm_kib)}  ({meaning})"))
     parts = (("RssAnon", sample.rss_anon_kib, "its own data"), ("RssFile", sample.rss_file_kib, "its program's pages"))
     rows += [(name, f"{show_kib(kib)}  ({meaning})") for name, kib, meaning in parts if kib is not None]
     if sample.pss_kib is not None:
