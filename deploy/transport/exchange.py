@@ -6,14 +6,16 @@ here ends.
 
 from __future__ import annotations
 
-import select
+import io
+import os
 import shlex
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from deploy.model.secret import Secret
 from deploy.transport.protocol import Completed, Progress, Script
@@ -23,86 +25,122 @@ MOST_OUTPUT_BYTES = 16 * 1024 * 1024
 PIECE_BYTES = 32_000
 """Paramiko splits a larger write again and again; over 32,675 bytes a write may be a hundred times slower."""
 
+GRACE_S = 1.0
+"""For how long the writing of an input that nobody reads any more may take to notice that."""
+
 AT_ONCE_BYTES = 16 * 1024
 """What fits into every server's window (Dropbear's is 24 KiB), so that writing it first can't block."""
 
 
-def converse(channel: Any, script: Script, progress: Progress | None) -> Completed | None:
-    """Run `script`; None where it printed more than 16 MiB. `exit_status` is -1 where the server told none."""
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A script as it travels: a command, and what goes to its standard input."""
+
+    command: str
+    pieces: Iterator[bytes]
+    total: int
+
+    @classmethod
+    @contextmanager
+    def of(cls, script: Script) -> Iterator[Spoken]:
+        """Raises OSError where the payload is a file that can't be read."""
+        payload = script.payload
+        if payload is None:
+            # Read wholly before it runs, so that no command in it can swallow the rest of it. A function's body may
+            # not be empty, and a script may.
+            text = f"main() {{ :\n{script.text}\n}}\nmain </dev/null\nexit $?\n".encode()
+            yield cls("exec sh", _pieces(io.BytesIO(text)), len(text))
+            return
+        # The login's shell may be anything; sh gets the text as one word. Quoting for boards is
+        # `board_shell/quoting.py`'s; this is the transport's own envelope, below it.
+        command = f"exec sh -c {shlex.quote(script.text)}"
+        if isinstance(payload, Path):
+            with payload.open("rb") as file:
+                yield cls(command, _pieces(file), os.fstat(file.fileno()).st_size)
+            return
+        data = payload.reveal() if isinstance(payload, Secret) else payload
+        yield cls(command, _pieces(io.BytesIO(data)), len(data))
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(PIECE_BYTES):
+        yield piece
+
+
+def converse(channel: Any, spoken: Spoken, progress: Progress | None) -> Completed | None:
+    """Run it; None where it printed more than 16 MiB. `exit_status` is -1 where the server told none."""
     began = time.monotonic()
-    command, pieces, total = _spoken(script)
-    channel.exec_command(command)
+    printed = _Printed(channel)
+    channel.exec_command(spoken.command)
     writer: threading.Thread | None = None
-    if total <= AT_ONCE_BYTES:
-        _send(channel, pieces, total, progress)
+    if spoken.total <= AT_ONCE_BYTES:
+        _send(channel, spoken, progress)
     else:
-        writer = threading.Thread(target=_send, args=(channel, pieces, total, progress), daemon=True)
+        writer = threading.Thread(target=_send, args=(channel, spoken, progress), daemon=True)
         writer.start()
-    printed = _received(channel)
-    if printed is None:
-        channel.close()
+    fits = printed.read()
+    if fits:
+        channel.status_event.wait()  # set by the exit status and by every way in which the channel closes
+    channel.close()
     if writer is not None:
-        writer.join()
-    if printed is None:
+        writer.join(GRACE_S)
+        if writer.is_alive():  # it hangs in the socket: the other side takes nothing any more
+            channel.get_transport().close()
+            writer.join()
+    if not fits:
         return None
-    channel.status_event.wait()  # set by the exit status and by every way in which the channel closes
-    return Completed(channel.exit_status, printed[0], printed[1], time.monotonic() - began)
+    return Completed(channel.exit_status, bytes(printed.stdout), bytes(printed.stderr), time.monotonic() - began)
 
 
-def _spoken(script: Script) -> tuple[str, Iterator[bytes], int]:
-    """The command, its standard input in pieces, and how many bytes those are."""
-    payload = script.payload
-    if payload is None:
-        # Read wholly before it runs, so that no command in it can swallow the rest of it.
-        text = f"main() {{\n{script.text}\n}}\nmain </dev/null\nexit $?\n".encode()
-        return "exec sh", _pieces(text), len(text)
-    # The login's shell may be anything; sh gets the text as one word. Quoting for boards is `board_shell/quoting.py`'s;
-    # this is the transport's own envelope, below it.
-    command = f"exec sh -c {shlex.quote(script.text)}"
-    if isinstance(payload, Path):
-        return command, _file_pieces(payload), payload.stat().st_size
-    data = payload.reveal() if isinstance(payload, Secret) else payload
-    return command, _pieces(data), len(data)
-
-
-def _pieces(data: bytes) -> Iterator[bytes]:
-    for at in range(0, len(data), PIECE_BYTES):
-        yield data[at : at + PIECE_BYTES]
-
-
-def _file_pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            yield piece
-
-
-def _send(channel: Any, pieces: Iterator[bytes], total: int, progress: Progress | None) -> None:
+def _send(channel: Any, spoken: Spoken, progress: Progress | None) -> None:
     sent = 0
-    with suppress(OSError):  # it has ended without reading all of it: its exit status tells more
-        for piece in pieces:
-            channel.sendall(piece)
-            sent += len(piece)
-            if progress is not None:
-                progress(sent, total)
-        channel.shutdown_write()
+    with suppress(OSError, EOFError):  # it has ended without reading all of it: its exit status tells more
+        try:
+            for piece in spoken.pieces:
+                channel.sendall(piece)
+                sent += len(piece)
+                if progress is not None:
+                    progress(sent, spoken.total)
+        finally:
+            channel.shutdown_write()
 
 
-def _received(channel: Any) -> tuple[bytes, bytes] | None:
-    """Standard output and standard error to their ends; None where they are too much."""
-    stdout, stderr = bytearray(), bytearray()
-    descriptor = channel.fileno()
-    while True:
-        while channel.recv_ready():
-            stdout += channel.recv(65536)
-        while channel.recv_stderr_ready():
-            stderr += channel.recv_stderr(65536)
-        if len(stdout) + len(stderr) > MOST_OUTPUT_BYTES:
-            return None
-        if channel.eof_received or channel.closed:
-            if not (channel.recv_ready() or channel.recv_stderr_ready()):
-                return bytes(stdout), bytes(stderr)
-            continue
-        select.select([descriptor], [], [])
+class _Printed:
+    """What a command prints, on both streams until their ends.
+
+    It is told by the buffers that something came (`BufferedPipe.set_event`, which `Channel.fileno` uses too), so that
+    it neither polls nor holds file descriptors that another thread might close under it.
+    """
+
+    def __init__(self, channel: Any) -> None:
+        self.stdout, self.stderr = bytearray(), bytearray()
+        self._channel = channel
+        self._came = threading.Event()
+        for buffer in (channel.in_buffer, channel.in_stderr_buffer):
+            buffer.set_event(self)
+
+    def set(self) -> None:
+        """Something came, or the end."""
+        self._came.set()
+
+    def clear(self) -> None:
+        """One of the two buffers is empty; the other may not be, so only `read` clears."""
+
+    def read(self) -> bool:
+        """Read to the end; False where it is more than 16 MiB."""
+        channel = self._channel
+        while True:
+            self._came.clear()
+            ended = channel.eof_received or channel.closed
+            while channel.recv_ready():
+                self.stdout += channel.recv(65536)
+            while channel.recv_stderr_ready():
+                self.stderr += channel.recv_stderr(65536)
+            if len(self.stdout) + len(self.stderr) > MOST_OUTPUT_BYTES:
+                return False
+            if ended:
+                return True
+            self._came.wait()
 
 
 def read_to_end(channel: Any, most: int) -> bytes:

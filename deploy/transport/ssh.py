@@ -16,36 +16,28 @@ from pathlib import Path
 from typing import Any
 
 from fabric import Config, Connection
-from paramiko import (
-    AuthenticationException,
-    BadHostKeyException,
-    Channel,
-    ChannelException,
-    PasswordRequiredException,
-    SSHException,
-)
+from paramiko import Channel, ChannelException, ProxyCommandFailure, SSHException, Transport
 from paramiko.config import SSHConfig
 
-from deploy.errors import (
-    AuthenticationRefused,
-    BadAnswer,
-    ConnectionLost,
-    DeadlineExceeded,
-    ForwardRefused,
-    HostError,
-    HostKeyChanged,
-    Unreachable,
-)
+from deploy.errors import BadAnswer, BadFile, ConnectionLost, DeadlineExceeded, ForwardRefused, HostError, Unreachable
 from deploy.model.host import Host
-from deploy.transport.exchange import converse, read_to_end
-from deploy.transport.host_keys import Trust, fingerprint, known_name
+from deploy.transport.exchange import Spoken, converse, read_to_end
+from deploy.transport.host_keys import JudgedByUs, Trust
 from deploy.transport.lead_back import lead
+from deploy.transport.login import Login
 from deploy.transport.protocol import Completed, Progress, Script
 
 MOST_ANSWER_BYTES = 1024 * 1024
 
-PROHIBITED = 1
-"""SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254, section 5.1)."""
+CONNECT_FAILED = 2
+"""SSH_OPEN_CONNECT_FAILED (RFC 4254, section 5.1); 1 is "administratively prohibited", 3 "unknown channel type"."""
+
+KEEPALIVE_S = 15
+"""How often an idle connection asks whether the other side still acknowledges."""
+
+LEAD_BACK_S = 10.0
+
+_QUIET = logging.getLogger("paramiko")
 
 
 def connect(
@@ -59,108 +51,127 @@ def connect(
 ) -> SshTransport:
     """Open a connection. What `host` leaves open comes from ~/.ssh/config, then from the board.
 
-    Raises Unreachable, HostKeyUnknown, HostKeyChanged or AuthenticationRefused.
+    `identity` (or `host.key_file`) is then the only key that is offered. Raises Unreachable, HostKeyUnknown,
+    HostKeyChanged, AuthenticationRefused, or BadFile for a ~/.ssh/config that can't be read.
     """
-    logger = logging.getLogger("paramiko")
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False  # it logs what it raises as well
-    connection = _connection(host, board_user, board_port, identity, connect_timeout_s)
+    _QUIET.setLevel(logging.CRITICAL + 1)  # what it logs is raised as well
+    connection = _connection(host, board_user, board_port)
     trust = Trust.of(host, accept_new=accept_new_host_key)
-    for hop in _hops(connection):
-        trust.install(hop.client)  # Fabric's own policy takes every key
     where = str(host) if host.port is not None else str(replace(host, port=connection.port))
-    with _named(where, connection, trust):
-        if connection.gateway is None:
-            connection.connect_kwargs["sock"] = _dial(connection.host, connection.port, connect_timeout_s)
+    hops = list(_hops(connection))
+    with _named(where, hops):
+        for hop in hops:
+            files = [Path(name) for name in hop.connect_kwargs.get("key_filename", [])]
+            only = hop.ssh_config.get("identitiesonly", "no").lower() == "yes"
+            if hop is connection and (identity or host.key_file):
+                files, only = [identity or Path(str(host.key_file))], True
+            login = Login(
+                hop.user, where if hop is connection else str(Host(hop.host, hop.user, hop.port)), (*files,), only
+            )
+            _prepare(hop, trust, login, connect_timeout_s)
+        if hops[-1].gateway is None:
+            hops[-1].connect_kwargs["sock"] = _dial(hops[-1].host, hops[-1].port, connect_timeout_s)
         connection.open()
+        connection.transport.set_keepalive(KEEPALIVE_S)
     return SshTransport(connection, str(host))
 
 
-def _connection(
-    host: Host, board_user: str, board_port: int, identity: Path | None, connect_timeout_s: float
-) -> Connection:
+def _connection(host: Host, board_user: str, board_port: int) -> Connection:
     # A host that brings its own key is described wholly: nothing of the user's SSH settings applies to it.
     own = SSHConfig() if host.key_file is not None else None
-    config = Config(overrides={"load_ssh_configs": own is None}, ssh_config=own, lazy=True)
-    config.load_ssh_config()
-    found = config.base_ssh_config.lookup(host.address)
-    keys = [str(identity)] if identity else [host.key_file] if host.key_file else []
-    return Connection(
-        host.address,
-        user=host.user or found.get("user") or board_user,
-        port=host.port or int(found.get("port", board_port)),
-        config=config,
-        connect_timeout=int(connect_timeout_s),
-        forward_agent=False,
-        connect_kwargs={
-            "allow_agent": not keys,
-            "look_for_keys": not keys,
-            "compress": False,
-            "banner_timeout": connect_timeout_s,
-            "auth_timeout": 2 * connect_timeout_s,
-            "channel_timeout": connect_timeout_s,
-            **({"key_filename": keys} if keys else {}),
-        },
-    )
+    try:
+        config = Config(overrides={"load_ssh_configs": own is None}, ssh_config=own, lazy=True)
+        config.load_ssh_config()
+        found = config.base_ssh_config.lookup(host.address)
+        return Connection(
+            host.address,
+            user=host.user or found.get("user") or board_user,
+            port=host.port or int(found.get("port", board_port)),
+            config=config,
+            forward_agent=False,
+        )
+    except (SSHException, OSError, ValueError) as error:
+        raise BadFile("~/.ssh/config", [f"it can't be read: {error}"]) from error
 
 
 def _hops(connection: Connection) -> Iterator[Connection]:
+    """The connection and the jump hosts before it, the outermost last; a ProxyCommand (a str) is none of them."""
     while isinstance(connection, Connection):
         yield connection
         connection = connection.gateway
 
 
+def _prepare(hop: Connection, trust: Trust, login: Login, timeout_s: float) -> None:
+    def transport(sock: Any, **more: Any) -> Transport:
+        made = Transport(sock, **more)
+        trust.preferred(made, hop.host, hop.port)
+        return made
+
+    hop.client.set_missing_host_key_policy(JudgedByUs(trust, hop.host, hop.port))  # Fabric's own takes every key
+    hop.connect_timeout = timeout_s
+    hop.connect_kwargs = {
+        "auth_strategy": login,
+        "transport_factory": transport,
+        "compress": False,
+        "banner_timeout": timeout_s,
+        "auth_timeout": 2 * timeout_s,
+        "channel_timeout": timeout_s,
+    }
+
+
 def _dial(address: str, port: int, timeout_s: float) -> socket.socket:
-    dialled = socket.create_connection((address, port), timeout=timeout_s)
+    where = str(Host(address, port=port))
+    try:
+        dialled = socket.create_connection((address, port), timeout=timeout_s)
+    except (socket.gaierror, UnicodeError) as error:
+        raise Unreachable(f"nobody knows the name {address}", where) from error
+    except ConnectionRefusedError as error:
+        raise Unreachable(f"nothing listens on port {port} of {address}", where) from error
+    except TimeoutError as error:
+        raise Unreachable(f"{where} does not answer", where) from error
+    except OSError as error:
+        raise Unreachable(f"{where} is out of reach: {error.strerror or error}", where) from error
     dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # small questions must not wait for each other
-    dialled.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # tcp(7): a peer that acknowledges nothing for so long is gone
         dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000)
     return dialled
 
 
 @contextmanager
-def _named(where: str, connection: Connection, trust: Trust) -> Iterator[None]:
-    """Turn what goes wrong while connecting into our own errors; the connection is closed then."""
+def _named(where: str, hops: list[Connection]) -> Iterator[None]:
+    """Turn what goes wrong while connecting into our own errors; every connection is closed then."""
     try:
         yield
     except BaseException as error:
-        with suppress(Exception):
-            connection.client.close()
-        problem = _problem(error, where, connection, trust)
+        _close(hops)
+        problem = _problem(error, where, hops[0].port)
         if problem is None:
             raise
         raise problem from error
 
 
-def _problem(error: BaseException, where: str, connection: Connection, trust: Trust) -> HostError | None:
+def _close(hops: list[Connection]) -> None:
+    """Also what Fabric leaves open: connections that are lost, and jump hosts."""
+    for hop in hops:
+        with suppress(Exception):
+            hop.client.close()
+        dialled = hop.connect_kwargs.get("sock")
+        if dialled is not None:
+            dialled.close()
+
+
+def _problem(error: BaseException, where: str, port: int) -> HostError | None:
     match error:
         case HostError():
             return None
-        case BadHostKeyException():
-            name = known_name(connection.host, connection.port)
-            offered, remembered = fingerprint(error.key), fingerprint(error.expected_key)
-            return HostKeyChanged(name, offered, remembered, str(trust.remembering(name)))
-        case PasswordRequiredException():
-            return AuthenticationRefused("the private key has a passphrase; load it into an SSH agent", where)
-        case AuthenticationException():
-            return AuthenticationRefused(f"the server takes no key of ours for {connection.user}", where)
-        case socket.gaierror():
-            return Unreachable(f"nobody knows the name {connection.host}", where)
-        case ConnectionRefusedError():
-            return Unreachable(f"nothing listens on port {connection.port}", where)
-        case TimeoutError():
-            return Unreachable(f"{where} does not answer", where)
-        case SSHException() if "No authentication methods" in str(error):
-            return AuthenticationRefused(f"there is no key to log in with as {connection.user}", where)
+        case ChannelException():
+            return Unreachable(f"the jump host does not reach port {port}", where)
+        case ProxyCommandFailure():
+            return Unreachable(f"the ProxyCommand of ~/.ssh/config ended ({error.command})", where)
         case SSHException() if "No existing session" in str(error):  # no key exchange within the time
-            return Unreachable(f"what listens on port {connection.port} says nothing", where)
-        case SSHException() if "uthentication" in str(error):
-            return AuthenticationRefused(f"the server ended the login of {connection.user}", where)
+            return Unreachable(f"what listens on port {port} says nothing", where)
         case SSHException() | EOFError():
-            return Unreachable(
-                f"what listens on port {connection.port} does not speak SSH as expected ({error})", where
-            )
+            return Unreachable(f"what listens on port {port} does not speak SSH as expected ({error})", where)
         case OSError():
             return Unreachable(f"{where} is out of reach: {error.strerror or error}", where)
     return None
@@ -187,9 +198,9 @@ class SshTransport:
     def run(self, script: Script, progress: Progress | None = None) -> Completed:
         """See Transport. A signal's number does not reach Paramiko: `exit_status` is then -1."""
         self._asked += 1
-        with self._within(script.title, script.deadline_s) as watch:
+        with Spoken.of(script) as spoken, self._within(script.title, script.deadline_s) as watch:
             channel = watch(self._transport().open_session(timeout=script.deadline_s))
-            completed = converse(channel, script, progress)
+            completed = converse(channel, spoken, progress)
         if completed is None:
             raise BadAnswer(f"{script.title} printed more than 16 MiB", self._host)
         if completed.exit_status < 0 and not self._transport().is_active():
@@ -207,29 +218,29 @@ class SshTransport:
                     )
                 )
             except ChannelException as error:
-                problem = (
-                    "the server forwards nothing" if error.code == PROHIBITED else f"nothing listens on port {port}"
-                )
-                raise ForwardRefused(problem, self._host, prohibited=error.code == PROHIBITED) from error
+                nobody = error.code == CONNECT_FAILED
+                problem = f"nothing listens on port {port}" if nobody else f"the server forwards nothing ({error.text})"
+                raise ForwardRefused(problem, self._host, prohibited=not nobody) from error
             channel.sendall(data)
             return read_to_end(channel, MOST_ANSWER_BYTES)
 
     @contextmanager
     def lead_back(self, controller_port: int) -> Iterator[int]:
         """See Transport: a forwarded port (RFC 4254, section 7.1)."""
-        self._asked += 1
         transport = self._transport()
         with ExitStack() as stack:
             try:
-                port = stack.enter_context(lead(transport, controller_port))
-            except SSHException as error:
+                with self._within("lead a port back", LEAD_BACK_S, close=transport.close):
+                    port = stack.enter_context(lead(transport, controller_port))
+            except ConnectionLost as error:
+                if not transport.is_active():
+                    raise
                 raise ForwardRefused("the server does not listen for us", self._host, prohibited=True) from error
             yield port
 
     def close(self) -> None:
         """End the connection, and with it what runs in its channels."""
-        with suppress(Exception):
-            self._connection.close()
+        _close(list(_hops(self._connection)))
 
     def _transport(self) -> Any:
         transport = self._connection.transport
@@ -238,32 +249,41 @@ class SshTransport:
         return transport
 
     @contextmanager
-    def _within(self, what: str, deadline_s: float) -> Iterator[Callable[[Channel], Channel]]:
-        """Close the channel that is watched when the time is over; every wait on it ends then."""
+    def _within(
+        self, what: str, deadline_s: float, close: Callable[[], None] | None = None
+    ) -> Iterator[Callable[[Channel], Channel]]:
+        """Close the channel that is watched (or call `close`) when the time is over; every wait on it ends then."""
+        lock, opened = threading.Lock(), [close] if close else []
         expired = threading.Event()
-        opened: list[Channel] = []
 
         def expire() -> None:
-            expired.set()
-            for channel in opened:
-                channel.close()
+            with lock:
+                expired.set()
+            for end in opened:
+                end()
 
         def watch(channel: Channel) -> Channel:
-            opened.append(channel)
+            with lock:
+                opened.append(channel.close)
+                late = expired.is_set()
+            if late:
+                channel.close()
             return channel
 
         timer = threading.Timer(deadline_s, expire)
         timer.daemon = True
         timer.start()
+        too_late = DeadlineExceeded(f"the board did not {what} within {deadline_s:g} s", self._host)
         try:
             yield watch
             if expired.is_set():
-                raise DeadlineExceeded(f"the board did not {what} within {deadline_s:g} s", self._host)
+                raise too_late
         except (SSHException, OSError, EOFError) as error:
             if expired.is_set() or isinstance(error, TimeoutError) or "Timeout" in str(error):
-                raise DeadlineExceeded(f"the board did not {what} within {deadline_s:g} s", self._host) from error
+                raise too_late from error
             raise ConnectionLost(f"the connection broke while it was to {what}", self._host) from error
         finally:
             timer.cancel()
-            for channel in opened:
-                channel.close()
+            for end in opened:
+                if end is not close:
+                    end()

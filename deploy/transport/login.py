@@ -1,0 +1,109 @@
+"""Knows with which keys we log in, and in which order; where they lead and whose host key it is is `ssh.py`'s.
+
+Paramiko's own way of doing it is not used: it stops at a key file that is missing, reads every file three times, and
+tells a broken file from a refused key by the words of the message only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from paramiko import (
+    Agent,
+    AuthenticationException,
+    BadAuthenticationType,
+    PasswordRequiredException,
+    PKey,
+    SSHException,
+    Transport,
+)
+
+from deploy.errors import AuthenticationRefused
+
+DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
+"""In ~/.ssh, as ssh(1) has them; the fastest first."""
+
+
+@dataclass(slots=True)
+class Login:
+    """How one connection logs in. `only` leaves out the agent's other keys and those of ~/.ssh."""
+
+    user: str
+    host: str
+    files: tuple[Path, ...]
+    only: bool
+    problems: list[str] = field(default_factory=list)
+    """What was wrong with keys that could not be offered."""
+
+    def authenticate(self, transport: Transport) -> None:
+        """Offer one key after the other; nothing is ever asked of the user. Raises AuthenticationRefused."""
+        offered: set[bytes] = set()
+        with closing(Agent()) as agent:
+            for key in self._keys(agent):
+                if key.asbytes() in offered:
+                    continue
+                offered.add(key.asbytes())
+                if self._taken(transport, key):
+                    return
+        refused = f"the server takes no key of ours for {self.user}"
+        if not offered:
+            refused = f"there is no key to log in with as {self.user}"
+        raise AuthenticationRefused("; ".join((refused, *self.problems)), self.host)
+
+    def _taken(self, transport: Transport, key: PKey) -> bool:
+        try:
+            still_wanted = transport.auth_publickey(self.user, key)
+        except BadAuthenticationType as error:
+            kinds = ", ".join(error.allowed_types) or "nothing"
+            raise AuthenticationRefused(
+                f"the server takes no keys for {self.user}; it takes {kinds}", self.host
+            ) from error
+        except AuthenticationException as error:
+            if transport.is_active():
+                return False
+            raise AuthenticationRefused(
+                f"the server ended the login of {self.user} before a key fitted", self.host
+            ) from error
+        if still_wanted:
+            raise AuthenticationRefused(
+                f"the server wants more than a key for {self.user}: {', '.join(still_wanted)}", self.host
+            )
+        return True
+
+    def _keys(self, agent: Agent) -> Iterator[PKey]:
+        held: list[PKey] = []
+        with suppress(SSHException, OSError):  # an agent that does not answer properly is none
+            held = list(agent.get_keys())
+        for file in self.files:
+            yield from self._of_file(file, held)
+        if self.only:
+            return
+        yield from held
+        for name in DEFAULT_KEYS:
+            file = Path("~/.ssh").expanduser() / name
+            if file.is_file():
+                yield from self._of_file(file, held)
+
+    def _of_file(self, file: Path, held: list[PKey]) -> Iterator[PKey]:
+        """The key in `file`; where it has a passphrase, the agent's copy of it, found by the public file beside it."""
+        try:
+            yield PKey.from_path(file)
+        except (PasswordRequiredException, TypeError):  # what cryptography raises for a passphrase is a TypeError
+            public = _public_part(file)
+            in_agent = [key for key in held if key.get_base64() == public]
+            if not in_agent:
+                self.problems.append(f"the key {file} has a passphrase and no SSH agent holds it")
+            yield from in_agent
+        except OSError as error:
+            self.problems.append(f"the key {file} can't be read ({error.strerror or error})")
+        except Exception:  # whatever is wrong with one file, the others are tried
+            self.problems.append(f"{file} is no private key that can be used here")
+
+
+def _public_part(file: Path) -> str:
+    with suppress(OSError, IndexError):
+        return file.with_name(file.name + ".pub").read_text(encoding="utf-8", errors="replace").split()[1]
+    return ""
