@@ -130,9 +130,14 @@ func appendLine(to []byte, line string) []byte {
 	return s.append(to, 0, len(text))
 }
 
-// visible tells whether there is more than white space in text.
+// visible tells whether there is more than white space and control characters in text.
 func visible(text string) bool {
-	return strings.TrimSpace(text) != ""
+	for i := range len(text) {
+		if text[i] > ' ' {
+			return true
+		}
+	}
+	return false
 }
 
 // appendEscaped appends text with the four characters replaced that mean something in HTML.

@@ -34,7 +34,7 @@ const maxURL = 2048
 type scanner struct {
 	text   string
 	open   [styles]bool
-	silent [styles]bool // the style is there already: its markers go, and no tag comes
+	silent [styles]bool              // the style is there already: its markers go, and no tag comes
 	failed [len(markers) + 2]failure // one a marker; then for backticks and for "]("
 }
 
