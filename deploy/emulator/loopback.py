@@ -266,7 +266,7 @@ def down(name: str) -> bool:
 
 def _clear(name: str) -> bool:
     folder = _folder(name)
-    with suppress(OSError):
+    with suppress(FileNotFoundError):
         mark = (folder / "mark").read_text(encoding="ascii")
         # The daemon goes last: as long as it is there, what it started has its Bot API and ends in order.
         for each in (mark, mark.replace(MARK, DAEMON_MARK, 1)):

@@ -89,6 +89,14 @@ def test_a_message_is_handed_out_until_its_offset_is_confirmed(served: ServedBot
     assert bot.ask("getUpdates") == []
 
 
+def test_a_message_that_no_poll_got_is_not_delivered_by_an_offset(served: ServedBotApi, bot: TinyBot) -> None:
+    served.user_side.say(served.user_side.new_chat(), "first")
+    (update,) = bot.ask("getUpdates")
+    served.user_side.say(served.user_side.new_chat(), "second")
+    assert bot.ask("getUpdates", offset=update["update_id"] + 2) == []
+    assert (served.user_side.counts().delivered, served.user_side.counts().pending) == (1, 0)
+
+
 def test_updates_come_in_order_and_no_more_than_the_limit(served: ServedBotApi, bot: TinyBot) -> None:
     users = served.user_side
     for number in range(5):
@@ -133,7 +141,11 @@ def test_a_poll_whose_caller_has_gone_takes_no_message_with_it(served: ServedBot
     with raw(served) as connection:
         connection.sendall(f"GET /bot{TOKEN}/getUpdates?timeout=30 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         time.sleep(0.1)
-    served.user_side.say(served.user_side.new_chat(), "still here?")
+    time.sleep(0.1)
+    chat_id = served.user_side.new_chat()
+    served.user_side.say(chat_id, "still here?")
+    bot.ask("sendMessage", chat_id=chat_id, text="nobody has asked me")
+    assert served.user_side.counts().answered == 0, "what went to nobody can't be answered"
     assert [update["message"]["text"] for update in bot.ask("getUpdates", timeout=5)] == ["still here?"]
 
 
