@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fabric import Config, Connection
-from paramiko import Channel, ChannelException, ProxyCommandFailure, SSHException, Transport
+from paramiko import Channel, ChannelException, ProxyCommand, SSHException, Transport
 from paramiko.config import SSHConfig
 
 from deploy.errors import BadAnswer, BadFile, ConnectionLost, DeadlineExceeded, ForwardRefused, HostError, Unreachable
@@ -35,7 +35,7 @@ CONNECT_FAILED = 2
 KEEPALIVE_S = 15
 """How often an idle connection asks whether the other side still acknowledges."""
 
-LEAD_BACK_S = 10.0
+LEAD_BACK_S, GRACE_S = 10.0, 2.0
 
 _QUIET = logging.getLogger("paramiko")
 
@@ -144,7 +144,7 @@ def _named(where: str, hops: list[Connection]) -> Iterator[None]:
         yield
     except BaseException as error:
         _close(hops)
-        problem = _problem(error, where, hops[0].port)
+        problem = _problem(error, where, hops)
         if problem is None:
             raise
         raise problem from error
@@ -153,21 +153,28 @@ def _named(where: str, hops: list[Connection]) -> Iterator[None]:
 def _close(hops: list[Connection]) -> None:
     """Also what Fabric leaves open: connections that are lost, and jump hosts."""
     for hop in hops:
+        transport = hop.client.get_transport()
         with suppress(Exception):
             hop.client.close()
+        if transport is not None and isinstance(transport.sock, ProxyCommand):
+            transport.sock.process.kill()
+            transport.join(GRACE_S)  # it reads the command's pipes
+            with transport.sock.process:  # Paramiko leaves the pipes open and the zombie unburied
+                pass
         dialled = hop.connect_kwargs.get("sock")
         if dialled is not None:
             dialled.close()
 
 
-def _problem(error: BaseException, where: str, port: int) -> HostError | None:
+def _problem(error: BaseException, where: str, hops: list[Connection]) -> HostError | None:
+    port, command = hops[0].port, hops[-1].gateway
     match error:
         case HostError():
             return None
         case ChannelException():
             return Unreachable(f"the jump host does not reach port {port}", where)
-        case ProxyCommandFailure():
-            return Unreachable(f"the ProxyCommand of ~/.ssh/config ended ({error.command})", where)
+        case SSHException() | EOFError() if command is not None:
+            return Unreachable(f"the ProxyCommand of ~/.ssh/config leads to no SSH server ({command})", where)
         case SSHException() if "No existing session" in str(error):  # no key exchange within the time
             return Unreachable(f"what listens on port {port} says nothing", where)
         case SSHException() | EOFError():
