@@ -32,7 +32,9 @@ def hosts() -> dict[str, Host]:
     faults: list[str] = []
     for board, text in sorted(found.items()):
         try:
-            known[board] = parse_host(text if isinstance(text, str) else repr(text))
+            if not isinstance(text, str):
+                raise ValueError(f"{json.dumps(text)} is not a host: it has to be a text, such as root@192.0.2.7")
+            known[board] = parse_host(text)
         except ValueError as error:
             faults.append(f"{board}: {error}")
     if faults:

@@ -58,9 +58,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def make_key(path: Path) -> Path:
+def make_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
     keygen = needs("ssh-keygen", "openssh-client")
-    subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)], check=True)
+    subprocess.run([keygen, "-q", "-t", kind, "-N", passphrase, "-C", "test", "-f", str(path)], check=True)
     return path
 
 
