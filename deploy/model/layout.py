@@ -46,6 +46,11 @@ class Layout:
         return f"{self.prefix}/ca.pem"
 
     @property
+    def offset_file(self) -> str:
+        """Where the gateway keeps how far it has read its messages; it lies beside the config."""
+        return f"{self.prefix}/telegram.offset"
+
+    @property
     def run(self) -> str:
         """Run-time files: the supervisor and the PID files."""
         return f"{self.prefix}/run"

@@ -202,6 +202,7 @@ start_gateway() {{
         layout = self.layout
         files = (layout.config, layout.ca_file)
         kept = " ".join(quote_path(f"{path}{suffix}") for path in files for suffix in ("", NEXT, KEPT))
+        kept += f" {quote_path(layout.offset_file)} {quote_path(layout.offset_file + '.part')}"
         folders = (layout.current, layout.previous, layout.releases, layout.run, layout.log)
         gone = " ".join(map(quote_path, folders))
         return self._script(

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -31,7 +32,14 @@ func newChannel(settings *config.Config) (*channel, error) {
 	if !t.Enabled {
 		return nil, errNoChannel
 	}
-	if fault := config.TokenFault(t.Token); fault != "" {
+	token, warning, err := config.Secret(t.Token, t.TokenFile)
+	if err != nil {
+		return nil, errors.New("channels.telegram.token_file: " + err.Error())
+	}
+	if warning != "" {
+		logline.Warn(warning)
+	}
+	if fault := config.TokenFault(token); fault != "" {
 		return nil, errors.New("channels.telegram.token is no bot token: " + fault)
 	}
 	security := &tls.Config{
@@ -51,11 +59,17 @@ func newChannel(settings *config.Config) (*channel, error) {
 		}
 	}
 	stats := health.NewStats(version, readyFor)
+	replier := &reply.Replier{Stats: stats, Provider: reply.Echo{}}
 	return &channel{stats, &telegram.Poller{
-		Bot:       telegram.NewBot(t.Endpoint, t.Token, security),
-		Stats:     stats,
-		Handle:    reply.To,
-		Exchanged: releasePages,
+		Bot:   telegram.NewBot(t.Endpoint, token, security),
+		Stats: stats,
+		Handle: func(message *telegram.Message, typing func()) telegram.Reply {
+			answer, markdown := replier.To(message.Chat, message.Text, typing)
+			return telegram.Reply{Text: answer, Markdown: markdown}
+		},
+		Access:     t.AllowFrom,
+		OffsetFile: filepath.Join(filepath.Dir(settings.Path), "telegram.offset"),
+		Exchanged:  releasePages,
 	}}, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"slimdeploy/gateway/internal/config"
 	"slimdeploy/gateway/internal/health"
 	"slimdeploy/gateway/internal/logline"
 )
@@ -27,6 +28,9 @@ func runGateway(flag string) int {
 	}
 	for _, key := range settings.Ignored {
 		logline.Info("a key of the config is not used here", "key", key)
+	}
+	if warning := config.Exposed(settings.Path); warning != "" {
+		logline.Warn(warning)
 	}
 	channel, err := newChannel(settings)
 	if err != nil {

@@ -26,18 +26,11 @@ const (
 
 // Config is what the gateway uses of the file.
 type Config struct {
+	Path     string // of the file
 	Telegram Telegram
 	Health   Health
 	// Ignored are the keys that the gateway does not use, as dotted paths in the file's order.
 	Ignored []string
-}
-
-// Telegram is channels.telegram. CAFile is empty where the system's certificates are to be trusted.
-type Telegram struct {
-	Enabled  bool
-	Token    string
-	Endpoint wire.Endpoint
-	CAFile   string
 }
 
 // Health is where the gateway answers about itself.
@@ -79,6 +72,7 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, errors.New(path + ": " + err.Error())
 	}
+	config.Path = path
 	return config, nil
 }
 
@@ -141,27 +135,6 @@ func named(path string, err error) error {
 	return err
 }
 
-func (p *parser) telegram(path string) error {
-	t := &p.config.Telegram
-	return p.section(path, map[string]func(string) error{
-		"enabled": func(string) (err error) { t.Enabled, err = p.Bool(); return err },
-		"token":   func(string) (err error) { t.Token, err = p.String(maxString); return err },
-		"ca_file": func(string) (err error) { t.CAFile, err = p.String(maxString); return err },
-		"base_url": func(string) error {
-			text, err := p.String(maxString)
-			if err != nil || text == "" {
-				return err
-			}
-			endpoint, err := wire.ParseEndpoint(text)
-			if err != nil {
-				return p.Fault(err.Error())
-			}
-			t.Endpoint = endpoint
-			return nil
-		},
-	})
-}
-
 func (p *parser) healthHost(string) (err error) {
 	p.config.Health.Host, err = p.String(maxString)
 	return err
@@ -174,27 +147,4 @@ func (p *parser) healthPort(string) error {
 	}
 	p.config.Health.Port = int(port)
 	return err
-}
-
-// TokenFault says why the token can't be a bot's, without the token in it; "" where it has the form of one
-// (core.telegram.org/bots/api, "Authorizing your bot").
-func TokenFault(token string) string {
-	number := 0
-	for number < len(token) && '0' <= token[number] && token[number] <= '9' {
-		number++
-	}
-	switch {
-	case token == "":
-		return "it is empty"
-	case number == 0 || number == len(token) || token[number] != ':':
-		return "it has to be the bot's number, a colon and 35 characters"
-	case len(token)-number-1 != 35:
-		return strconv.Itoa(len(token)-number-1) + " characters follow the colon instead of 35"
-	}
-	for _, c := range []byte(token[number+1:]) {
-		if c != '_' && c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
-			return "it holds characters other than letters, digits, _ and -"
-		}
-	}
-	return ""
 }

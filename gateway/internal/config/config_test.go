@@ -24,8 +24,47 @@ func TestAFullPicoclawConfigIsUsedAsItIs(t *testing.T) {
 	if config.Telegram.Endpoint.Host != "api.telegram.org" || !config.Telegram.Endpoint.TLS {
 		t.Errorf("%+v", config.Telegram.Endpoint)
 	}
-	if got := strings.Join(config.Ignored, " "); got != "agents channels.telegram.allow_from channels.discord" {
+	if got := strings.Join(config.Ignored, " "); got != "agents channels.discord" {
 		t.Errorf("ignored %q", got)
+	}
+}
+
+func TestWhoIsLetInIsAListOfNumbersAndNames(t *testing.T) {
+	config, err := Parse([]byte(`{"channels":{"telegram":{"allow_from":[123, "456", "@ann", " bob "]}}}`))
+	if err != nil || strings.Join(config.Telegram.AllowFrom, " ") != "123 456 @ann bob" {
+		t.Fatal(config, err)
+	}
+	for text, wanted := range map[string]string{
+		`{"channels":{"telegram":{"allow_from":"ann"}}}`:      "an array in [ ] is expected",
+		`{"channels":{"telegram":{"allow_from":[true]}}}`:     "an id or a username is expected",
+		`{"channels":{"telegram":{"allow_from":["ann",""]}}}`: "would let nobody in",
+	} {
+		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), wanted) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestASecretMayComeFromAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(path, []byte(token+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	secret, warning, err := Secret("", path)
+	if secret != token || err != nil || !strings.Contains(warning, "chmod 600") {
+		t.Error(secret, warning, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, warning, _ = Secret("", path); warning != "" {
+		t.Error(warning)
+	}
+	if secret, _, _ := Secret("own", path); secret != "own" {
+		t.Error(secret)
+	}
+	if _, _, err := Secret("", path+"x"); err == nil {
+		t.Error("a file that is not there gave a secret")
 	}
 }
 

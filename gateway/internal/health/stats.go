@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"slimdeploy/gateway/internal/jsonstream"
+	"slimdeploy/gateway/internal/procmem"
 )
 
 // Stats is what the gateway knows of itself. The counters count since its start.
@@ -19,6 +20,7 @@ type Stats struct {
 
 	Inbound  atomic.Int64 // text messages of users, as getUpdates brought them
 	Outbound atomic.Int64 // replies that the Bot API accepted
+	Refused  atomic.Int64 // text messages of users who are not let in
 	Errors   atomic.Int64 // calls that failed
 
 	started time.Time
@@ -58,6 +60,9 @@ func (s *Stats) Failed(state, detail string) {
 	s.state, s.detail = state, detail
 }
 
+// Uptime is how long the gateway has been running.
+func (s *Stats) Uptime() time.Duration { return s.now().Sub(s.started) }
+
 // Ready tells whether the Bot API has answered lately.
 func (s *Stats) Ready() bool {
 	s.mu.Lock()
@@ -84,10 +89,15 @@ func (s *Stats) AppendJSON(to []byte, status string) []byte {
 	text(`{"status":`, status)
 	text(`,"version":`, s.Version)
 	number(`,"pid":`, int64(os.Getpid()))
-	number(`,"uptime_s":`, int64(s.now().Sub(s.started)/time.Second))
+	number(`,"uptime_s":`, int64(s.Uptime()/time.Second))
 	number(`,"inbound":`, s.Inbound.Load())
 	number(`,"outbound":`, s.Outbound.Load())
+	number(`,"refused":`, s.Refused.Load())
 	number(`,"errors":`, s.Errors.Load())
+	if usage, err := procmem.Read(); err == nil {
+		number(`,"rss_kib":`, usage.RSS)
+		number(`,"hwm_kib":`, usage.Peak)
+	}
 	state := s.state
 	if state == "ok" && !s.ready() {
 		state = "error"

@@ -23,6 +23,7 @@ const (
 
 	maxText        = 64 << 10 // a text has at most 4,096 UTF-16 units, 3 bytes each; captions and the like are less
 	maxDescription = 1 << 10
+	maxName        = 256
 )
 
 // Failure is an answer of the Bot API that is not "ok". RetryAfter is in seconds, 0 where the API named none.
@@ -36,18 +37,13 @@ func (f *Failure) Error() string {
 	return "the Bot API answered " + strconv.Itoa(f.Code) + ": " + f.Description
 }
 
-// Update is what the gateway needs of one. Text is empty where it is no text message of a user.
-type Update struct {
-	ID   int64
-	Chat int64
-	Text string
-}
-
 // Bot calls the Bot API as the bot with one token. It is for one goroutine, but for Interrupt and TLS.
 type Bot struct {
 	client *wire.Client
 	path   string // holds the token
-	body   []byte
+	// What one call needs and the next one uses again.
+	body    []byte
+	updates []Update
 }
 
 // NewBot makes a bot; nothing is sent yet.
@@ -57,6 +53,12 @@ func NewBot(endpoint wire.Endpoint, token string, config *tls.Config) *Bot {
 
 func (b *Bot) token() string {
 	return strings.TrimSuffix(strings.TrimPrefix(b.path, "/bot"), "/")
+}
+
+// number is the bot's own, the public part of its token.
+func (b *Bot) number() string {
+	number, _, _ := strings.Cut(b.token(), ":")
+	return number
 }
 
 // Interrupt ends the call that is under way, and every later one until Resume.
@@ -91,7 +93,9 @@ func (b *Bot) DeleteWebhook() error {
 }
 
 // Updates confirms everything before offset and waits up to wait for the next messages.
-func (b *Bot) Updates(offset int64, limit int, wait time.Duration) (updates []Update, err error) {
+//
+// What it returns is valid until the next call.
+func (b *Bot) Updates(offset int64, limit int, wait time.Duration) ([]Update, error) {
 	body := append(b.body[:0], `{"offset":`...)
 	body = strconv.AppendInt(body, offset, 10)
 	body = append(body, `,"limit":`...)
@@ -100,22 +104,41 @@ func (b *Bot) Updates(offset int64, limit int, wait time.Duration) (updates []Up
 	body = strconv.AppendInt(body, int64(wait/time.Second), 10)
 	body = append(body, `,"allowed_updates":["message"]}`...)
 	b.body = body
-	err = b.call("getUpdates", body, wait+callTime, func(r *jsonstream.Reader) error {
-		return r.Array(func() error {
-			update, err := readUpdate(r)
-			updates = append(updates, update)
-			return err
-		})
-	})
-	return updates, err
+	b.updates = b.updates[:0]
+	err := b.call("getUpdates", body, wait+callTime, b.readUpdates)
+	return b.updates, err
 }
 
-// Send sends text to a chat.
-func (b *Bot) Send(chat int64, text string) error {
+func (b *Bot) readUpdates(r *jsonstream.Reader) error {
+	return r.Array(func() error {
+		update, err := readUpdate(r)
+		b.updates = append(b.updates, update)
+		return err
+	})
+}
+
+// Outgoing is a message to be sent. HTML says that Text is Telegram's HTML; ReplyTo is 0 where it answers no message.
+type Outgoing struct {
+	Chat    int64
+	ReplyTo int64
+	Text    string
+	HTML    bool
+}
+
+// Send sends a message.
+func (b *Bot) Send(message Outgoing) error {
 	body := append(b.body[:0], `{"chat_id":`...)
-	body = strconv.AppendInt(body, chat, 10)
+	body = strconv.AppendInt(body, message.Chat, 10)
+	if message.ReplyTo != 0 {
+		body = append(body, `,"reply_parameters":{"allow_sending_without_reply":true,"message_id":`...)
+		body = strconv.AppendInt(body, message.ReplyTo, 10)
+		body = append(body, '}')
+	}
+	if message.HTML {
+		body = append(body, `,"parse_mode":"HTML"`...)
+	}
 	body = append(body, `,"text":`...)
-	body = jsonstream.AppendString(body, text)
+	body = jsonstream.AppendString(body, message.Text)
 	body = append(body, '}')
 	if cap(body) <= 2*sizes.Reader {
 		b.body = body
@@ -123,34 +146,12 @@ func (b *Bot) Send(chat int64, text string) error {
 	return b.call("sendMessage", body, callTime, (*jsonstream.Reader).Skip)
 }
 
-func readUpdate(r *jsonstream.Reader) (update Update, err error) {
-	fromBot := false
-	err = r.Object(func(key string) (err error) {
-		switch key {
-		case "update_id":
-			update.ID, err = r.Int64()
-			return err
-		case "message":
-			return r.Object(func(key string) (err error) {
-				switch key {
-				case "chat":
-					update.Chat, err = readMember(r, "id", (*jsonstream.Reader).Int64)
-				case "from":
-					fromBot, err = readMember(r, "is_bot", (*jsonstream.Reader).Bool)
-				case "text":
-					update.Text, err = r.String(maxText)
-				default:
-					err = r.Skip()
-				}
-				return err
-			})
-		}
-		return r.Skip()
-	})
-	if fromBot {
-		update.Text = ""
-	}
-	return update, err
+// Typing shows in a chat that an answer is on its way, for five seconds or until it comes.
+func (b *Bot) Typing(chat int64) error {
+	body := append(b.body[:0], `{"action":"typing","chat_id":`...)
+	body = strconv.AppendInt(body, chat, 10)
+	b.body = append(body, '}')
+	return b.call("sendChatAction", b.body, callTime, (*jsonstream.Reader).Skip)
 }
 
 // readMember reads one member of an object and passes over the others.

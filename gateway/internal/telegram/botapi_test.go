@@ -44,6 +44,11 @@ type call struct {
 	Wait   int    `json:"timeout"`
 	Chat   int64  `json:"chat_id"`
 	Text   string `json:"text"`
+	Mode   string `json:"parse_mode"`
+	Action string `json:"action"`
+	Reply  struct {
+		Message int64 `json:"message_id"`
+	} `json:"reply_parameters"`
 }
 
 type answer struct {
@@ -87,6 +92,8 @@ func (a *botAPI) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	case "sendMessage":
 		time.Sleep(a.delivery)
 		fmt.Fprintf(w, `{"ok":true,"result":{"message_id":1,"chat":{"id":%d}}}`, c.Chat)
+	case "sendChatAction":
+		io.WriteString(w, `{"ok":true,"result":true}`)
 	case "deleteWebhook":
 		io.WriteString(w, `{"ok":true,"result":true,"description":"Webhook was deleted"}`)
 	}

@@ -24,8 +24,14 @@ type gateway struct {
 	ended chan error
 }
 
-// start runs a poller that echoes; its pauses are short.
-func (a *botAPI) start() *gateway {
+// start runs a poller that echoes, to everybody or to those named; its pauses are short.
+func (a *botAPI) start(access ...string) *gateway {
+	a.t.Helper()
+	return a.startWith(func(p *Poller) { p.Access = access })
+}
+
+// startWith runs one that set has changed before.
+func (a *botAPI) startWith(set func(*Poller)) *gateway {
 	a.t.Helper()
 	endpoint, err := wire.ParseEndpoint(a.server.URL)
 	if err != nil {
@@ -36,11 +42,12 @@ func (a *botAPI) start() *gateway {
 		Poller: &Poller{
 			Bot:        NewBot(endpoint, token, &tls.Config{RootCAs: config.RootCAs}),
 			Stats:      health.NewStats("test", time.Minute),
-			Handle:     func(text string) string { return text },
+			Handle:     func(m *Message, _ func()) Reply { return Reply{Text: m.Text} },
 			FirstPause: 10 * time.Millisecond,
 		},
 		api: a, stop: make(chan struct{}), ended: make(chan error, 1),
 	}
+	set(g.Poller)
 	go func() { g.ended <- g.Run(g.stop) }()
 	a.t.Cleanup(func() {
 		select {

@@ -3,6 +3,7 @@ package telegram
 import (
 	"errors"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -29,16 +30,25 @@ var ErrUnauthorized = errors.New("Telegram refuses the token (401); is it the on
 
 // Poller takes messages from the Bot API and sends back what Handle makes of them, one after the other.
 type Poller struct {
-	Bot    *Bot
-	Stats  *health.Stats
-	Handle func(text string) (reply string)
+	Bot   *Bot
+	Stats *health.Stats
+	// Handle makes a reply; it calls typing first where that takes time.
+	Handle func(message *Message, typing func()) Reply
+	// Access says whose messages are answered.
+	Access Access
+	// OffsetFile is where the offset is kept over a restart, "" for nowhere.
+	OffsetFile string
 	// Exchanged is called once, after the first getUpdates was answered.
 	Exchanged func()
 	// FirstPause is how long to rest after a first failure; each further one doubles it. 0 stands for a second.
 	FirstPause time.Duration
 
+	name        string // the bot's, without @
 	offset      int64
 	unconfirmed bool
+	lastUpdate  time.Time
+	refused     refusals
+	html        []byte     // the buffer for a reply's markup
 	sending     sync.Mutex // held while a reply is on its way
 }
 
@@ -55,6 +65,7 @@ func (p *Poller) Run(stop <-chan struct{}) error {
 		}
 	}()
 	defer p.Bot.Close()
+	p.offset, p.lastUpdate = offsetFile(p.OffsetFile).load(p.Bot.number()), time.Now()
 	if err := p.again(stop, p.introduce); err != nil {
 		return p.end(err, interrupted)
 	}
@@ -100,6 +111,7 @@ func (p *Poller) end(err error, interrupted <-chan struct{}) error {
 func (p *Poller) introduce() error {
 	name, err := p.Bot.Name()
 	if err == nil {
+		p.name = name
 		version, cipher := p.Bot.TLS()
 		logline.Info("connected to the Bot API", "bot", name, "tls", version, "cipher", cipher)
 	}
@@ -108,65 +120,55 @@ func (p *Poller) introduce() error {
 
 // round makes one getUpdates, which waits up to longest, and answers what it brings.
 func (p *Poller) round(stop <-chan struct{}, longest time.Duration) error {
+	if time.Since(p.lastUpdate) > offsetAge {
+		p.offset, p.lastUpdate = 0, time.Now()
+	}
 	updates, err := p.Bot.Updates(p.offset, sizes.Updates, longest)
 	if err != nil {
 		return err
 	}
 	p.unconfirmed = false
 	p.Stats.Answered(p.Bot.TLS())
-	for _, update := range updates {
+	for i := range updates {
+		update := &updates[i]
 		if update.ID < p.offset {
 			continue
 		}
-		if update.Text != "" {
-			p.Stats.Inbound.Add(1)
-			if err := p.answer(stop, update); err != nil {
-				return err
-			}
+		if err := p.receive(stop, &update.Message); err != nil {
+			return err
 		}
-		p.offset, p.unconfirmed = update.ID+1, true
+		p.offset, p.unconfirmed, p.lastUpdate = update.ID+1, true, time.Now()
+		if i < len(updates)-1 {
+			offsetFile(p.OffsetFile).save(p.Bot.number(), p.offset)
+		}
 	}
 	return nil
 }
 
-// answer sends the reply; a message that Telegram does not take is counted and let go.
-func (p *Poller) answer(stop <-chan struct{}, update Update) error {
-	reply := p.Handle(update.Text)
-	if reply == "" {
+// receive answers one message, if it is a text that is for the bot, of somebody who is let in.
+func (p *Poller) receive(stop <-chan struct{}, message *Message) error {
+	if message.Text == "" {
 		return nil
 	}
-	pause := p.firstPause()
-	for try := 1; ; try++ {
-		err := p.send(stop, update.Chat, reply)
-		if err == nil {
-			p.Stats.Outbound.Add(1)
+	text, forBot := message.forBot(p.name)
+	if !forBot {
+		return nil
+	}
+	message.Text = text
+	if !p.Access.allows(message) {
+		p.Stats.Refused.Add(1)
+		if message.Group || !p.refused.due(message.Chat, time.Now()) {
 			return nil
 		}
-		if errors.Is(err, wire.ErrInterrupted) || code(err) == 401 {
-			return err
-		}
-		p.Stats.Errors.Add(1)
-		given := code(err) != 0 && code(err) != 429 && code(err) < 500
-		if given || try == sendTries {
-			logline.Error("a reply could not be sent", "error", err.Error())
-			return nil
-		}
-		logline.Warn("a reply is tried again", "error", err.Error())
-		if !rest(stop, wait(err, &pause)) {
-			return wire.ErrInterrupted
+		return p.deliver(stop, message, Reply{Text: refusalText + strconv.FormatInt(message.From, 10) + "."})
+	}
+	p.Stats.Inbound.Add(1)
+	typing := func() {
+		if err := p.Bot.Typing(message.Chat); err != nil {
+			logline.Warn("that it types could not be shown", "error", err.Error())
 		}
 	}
-}
-
-func (p *Poller) send(stop <-chan struct{}, chat int64, text string) error {
-	p.sending.Lock()
-	defer p.sending.Unlock()
-	select {
-	case <-stop:
-		return wire.ErrInterrupted
-	default:
-		return p.Bot.Send(chat, text)
-	}
+	return p.deliver(stop, message, p.Handle(message, typing))
 }
 
 func (p *Poller) firstPause() time.Duration {

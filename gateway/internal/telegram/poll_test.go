@@ -200,7 +200,7 @@ func TestAnEmptyReplyIsNotSent(t *testing.T) {
 	})
 	g := api.start()
 	api.until("getMe is asked", func() bool { return len(api.made("getMe")) == 1 })
-	g.Handle = func(text string) string { return strings.TrimPrefix(text, "silence") }
+	g.Handle = func(m *Message, _ func()) Reply { return Reply{Text: strings.TrimPrefix(m.Text, "silence")} }
 	close(held)
 	api.write(1, "silence")
 	api.write(1, "talk")
@@ -257,7 +257,7 @@ func TestAnAnswerIsMadeKnownOnce(t *testing.T) {
 	stop := make(chan struct{})
 	p := &Poller{
 		Bot: NewBot(endpoint, token, &tls.Config{RootCAs: config.RootCAs}), Stats: health.NewStats("test", time.Minute),
-		Handle: strings.ToUpper, Exchanged: func() { exchanged++ },
+		Handle: func(m *Message, _ func()) Reply { return Reply{Text: strings.ToUpper(m.Text)} }, Exchanged: func() { exchanged++ },
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(stop) }()

@@ -1,0 +1,114 @@
+package telegram
+
+import (
+	"errors"
+	"strings"
+
+	"slimdeploy/gateway/internal/logline"
+	"slimdeploy/gateway/internal/markdown"
+	"slimdeploy/gateway/internal/wire"
+)
+
+// Reply is what a message is answered with; nothing is sent where Text is empty. Markdown says that Text is marked up.
+type Reply struct {
+	Text     string
+	Markdown bool
+}
+
+// deliver sends a reply, in pieces where it is long; one that Telegram does not take is counted and let go.
+func (p *Poller) deliver(stop <-chan struct{}, message *Message, reply Reply) error {
+	if strings.TrimSpace(reply.Text) == "" {
+		return nil
+	}
+	out := Outgoing{Chat: message.Chat, Text: reply.Text}
+	if message.Group {
+		out.ReplyTo = message.ID
+	}
+	if !reply.Markdown && len(reply.Text) <= markdown.MaxUnits {
+		return p.count(p.insist(stop, out))
+	}
+	splitter := markdown.NewSplitter(reply.Text)
+	for {
+		piece, more := splitter.Next(nil)
+		if !more {
+			return p.count(true, nil)
+		}
+		sent, err := p.sendPiece(stop, out, string(piece), reply.Markdown)
+		if err != nil || !sent {
+			return p.count(sent, err)
+		}
+		out.ReplyTo = 0
+	}
+}
+
+func (p *Poller) count(sent bool, err error) error {
+	if sent {
+		p.Stats.Outbound.Add(1)
+	}
+	return err
+}
+
+// sendPiece sends one piece; where Telegram rejects its markup, as it was written.
+func (p *Poller) sendPiece(stop <-chan struct{}, out Outgoing, piece string, marked bool) (sent bool, err error) {
+	out.Text = piece
+	if !marked {
+		return p.insist(stop, out)
+	}
+	p.html = markdown.AppendHTML(p.html[:0], piece)
+	html := out
+	html.Text, html.HTML = string(p.html), true
+	if cap(p.html) > 4*markdown.MaxUnits {
+		p.html = nil
+	}
+	err = p.send(stop, html)
+	if err == nil {
+		return true, nil
+	}
+	if code(err) == 400 && strings.Contains(err.Error(), "parse entities") {
+		p.Stats.Errors.Add(1)
+		logline.Warn("Telegram rejects the markup of a reply, which is sent as plain text", "error", err.Error())
+		return p.insist(stop, out)
+	}
+	return p.retry(stop, html, err)
+}
+
+// insist sends a message, again where that may help. An error ends the poll; a message that is not taken is no error.
+func (p *Poller) insist(stop <-chan struct{}, out Outgoing) (sent bool, err error) {
+	if err := p.send(stop, out); err != nil {
+		return p.retry(stop, out, err)
+	}
+	return true, nil
+}
+
+// retry goes on after err.
+func (p *Poller) retry(stop <-chan struct{}, out Outgoing, err error) (sent bool, failed error) {
+	pause := p.firstPause()
+	for try := 1; err != nil; try++ {
+		if errors.Is(err, wire.ErrInterrupted) || code(err) == 401 {
+			return false, err
+		}
+		p.Stats.Errors.Add(1)
+		given := code(err) != 0 && code(err) != 429 && code(err) < 500
+		if given || try == sendTries {
+			logline.Error("a reply could not be sent", "error", err.Error())
+			return false, nil
+		}
+		logline.Warn("a reply is tried again", "error", err.Error())
+		if !rest(stop, wait(err, &pause)) {
+			return false, wire.ErrInterrupted
+		}
+		err = p.send(stop, out)
+	}
+	return true, nil
+}
+
+func (p *Poller) send(stop <-chan struct{}, out Outgoing) error {
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	select {
+	case <-stop:
+		return wire.ErrInterrupted
+	default:
+		return p.Bot.Send(out)
+	}
+}

@@ -1,0 +1,151 @@
+package telegram
+
+import (
+	"strings"
+
+	"slimdeploy/gateway/internal/jsonstream"
+)
+
+// Update is what the gateway needs of one. Text is empty where it is no text message of a user.
+type Update struct {
+	ID      int64
+	Message Message
+}
+
+// Message is a user's message.
+type Message struct {
+	ID       int64
+	Chat     int64
+	From     int64
+	Username string // without @, "" where the user has none
+	Group    bool   // others read it too
+	ToBot    bool   // it replies to a message of a bot
+	Text     string
+}
+
+func readUpdate(r *jsonstream.Reader) (update Update, err error) {
+	err = r.Object(func(key string) (err error) {
+		switch key {
+		case "update_id":
+			update.ID, err = r.Int64()
+		case "message":
+			err = update.Message.read(r)
+		default:
+			err = r.Skip()
+		}
+		return err
+	})
+	return update, err
+}
+
+func (m *Message) read(r *jsonstream.Reader) error {
+	var from sender
+	err := r.Object(func(key string) (err error) {
+		switch key {
+		case "message_id":
+			m.ID, err = r.Int64()
+		case "chat":
+			err = m.readChat(r)
+		case "from":
+			err = from.read(r)
+		case "reply_to_message":
+			var original sender
+			err = r.Object(func(key string) error {
+				if key == "from" {
+					return original.read(r)
+				}
+				return r.Skip()
+			})
+			m.ToBot = original.bot
+		case "text":
+			m.Text, err = r.String(maxText)
+		default:
+			err = r.Skip()
+		}
+		return err
+	})
+	m.From, m.Username = from.id, from.username
+	if from.bot {
+		m.Text = "" // two bots that answer each other would never end
+	}
+	return err
+}
+
+func (m *Message) readChat(r *jsonstream.Reader) error {
+	return r.Object(func(key string) (err error) {
+		switch key {
+		case "id":
+			m.Chat, err = r.Int64()
+		case "type":
+			var kind string
+			kind, err = r.String(maxName)
+			m.Group = kind != "private"
+		default:
+			err = r.Skip()
+		}
+		return err
+	})
+}
+
+// sender is who wrote a message.
+type sender struct {
+	id       int64
+	username string
+	bot      bool
+}
+
+func (s *sender) read(r *jsonstream.Reader) error {
+	return r.Object(func(key string) (err error) {
+		switch key {
+		case "id":
+			s.id, err = r.Int64()
+		case "username":
+			s.username, err = r.String(maxName)
+		case "is_bot":
+			s.bot, err = r.Bool()
+		default:
+			err = r.Skip()
+		}
+		return err
+	})
+}
+
+// forBot is the text without the mention of the bot. In a group it is for the bot where it is mentioned, where a message
+// of a bot is replied to, or where it is a command that names no other bot; false where it is not.
+func (m *Message) forBot(bot string) (text string, ok bool) {
+	if !m.Group {
+		return m.Text, true
+	}
+	if strings.HasPrefix(m.Text, "/") {
+		command, _, _ := strings.Cut(m.Text, " ")
+		_, addressee, named := strings.Cut(command, "@")
+		return m.Text, !named || strings.EqualFold(addressee, bot)
+	}
+	if at := mention(m.Text, bot); at >= 0 {
+		before, after := m.Text[:at], m.Text[at+1+len(bot):]
+		text := strings.TrimSpace(strings.TrimRight(before, " ") + " " + strings.TrimLeft(after, " ,:"))
+		return text, text != ""
+	}
+	return m.Text, m.ToBot
+}
+
+// mention finds @bot as a word of its own, in whatever case; -1 where it does not stand in text.
+func mention(text, bot string) int {
+	for at := 0; bot != ""; at++ {
+		next := strings.IndexByte(text[at:], '@')
+		if next < 0 {
+			break
+		}
+		at += next
+		end := at + 1 + len(bot)
+		alone := (at == 0 || !inName(text[at-1])) && (end >= len(text) || !inName(text[end]))
+		if end <= len(text) && alone && strings.EqualFold(text[at+1:end], bot) {
+			return at
+		}
+	}
+	return -1
+}
+
+func inName(c byte) bool {
+	return c == '_' || ('0' <= c && c <= '9') || ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z')
+}

@@ -1,0 +1,175 @@
+package telegram
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func message(chat int64, kind, from, text, more string) string {
+	return fmt.Sprintf(`"message":{"message_id":%d,"chat":{"id":%d,"type":%q},"from":{"id":%s},"text":%q%s}`,
+		chat+1000, chat, kind, from, text, more)
+}
+
+func TestInAGroupOnlyWhatIsMeantForTheBotIsAnswered(t *testing.T) {
+	api := newBotAPI(t)
+	for chat, text := range []string{
+		"hello all", "@slim_bot are you there?", "hey @Slim_Bot, you", "@slim_botanist hello", "me@slim_bot", "/ping", "/ping@other_bot",
+		"/ping@SLIM_BOT", "@slim_bot",
+	} {
+		api.put(message(int64(chat+1), "supergroup", "5", text, ""))
+	}
+	api.put(message(50, "group", "5", "as I said", `,"reply_to_message":{"message_id":3,"from":{"id":12345,"is_bot":true}}`))
+	api.put(message(51, "group", "5", "not to you", `,"reply_to_message":{"message_id":3,"from":{"id":7,"is_bot":false}}`))
+	api.put(message(99, "private", "5", "last", ""))
+	api.start()
+	api.until("the last is answered", func() bool { sent := api.sent(); return len(sent) > 0 && sent[len(sent)-1] == "last" })
+	wanted := []string{"are you there?", "hey you", "/ping", "/ping@SLIM_BOT", "as I said", "last"}
+	if got := api.sent(); strings.Join(got, "|") != strings.Join(wanted, "|") {
+		t.Errorf("%q", got)
+	}
+	for _, c := range api.made("sendMessage") {
+		if private := c.Chat == 99; private != (c.Reply.Message == 0) || (!private && c.Reply.Message != c.Chat+1000) {
+			t.Errorf("chat %d: a reply to message %d", c.Chat, c.Reply.Message)
+		}
+	}
+}
+
+func TestStrangersAreRefusedOnceAndCounted(t *testing.T) {
+	api := newBotAPI(t)
+	api.put(message(1, "private", "666", "let me in", ""))
+	api.put(message(1, "private", "666", "please", ""))
+	api.put(message(2, "group", "666", "@slim_bot hello", ""))
+	api.put(message(3, "private", `7,"username":"Ann"`, "I am Ann", ""))
+	api.put(message(4, "private", "42", "I am number 42", ""))
+	g := api.start("42", "@ann")
+	api.until("both friends are answered", func() bool { return len(api.sent()) >= 3 && g.Stats.Outbound.Load() >= 3 })
+	sent := api.sent()
+	if len(sent) != 3 || !strings.HasSuffix(sent[0], "Your number is 666.") || sent[1] != "I am Ann" || sent[2] != "I am number 42" {
+		t.Errorf("%q", sent)
+	}
+	if refused, inbound := g.Stats.Refused.Load(), g.Stats.Inbound.Load(); refused != 3 || inbound != 2 {
+		t.Errorf("%d refused, %d inbound", refused, inbound)
+	}
+}
+
+func TestAStrangerIsToldAgainAfterAnHour(t *testing.T) {
+	var r refusals
+	now := time.Now()
+	if !r.due(1, now) || r.due(1, now.Add(59*time.Minute)) || !r.due(1, now.Add(61*time.Minute)) || !r.due(2, now) {
+		t.Error("not once an hour a chat")
+	}
+}
+
+func TestAPicoclawEntryWithIdAndNameLetsBothIn(t *testing.T) {
+	access := Access{"12|ann"}
+	for _, m := range []Message{{From: 12}, {From: 9, Username: "Ann"}} {
+		if !access.allows(&m) {
+			t.Errorf("%+v is kept out", m)
+		}
+	}
+	if access.allows(&Message{From: 9}) {
+		t.Error("a stranger is let in")
+	}
+}
+
+func TestMarkupThatTelegramRejectsIsSentAsItWasWritten(t *testing.T) {
+	api := newBotAPI(t)
+	api.refuse("sendMessage", failure(400, "Bad Request: can't parse entities: unsupported start tag"))
+	g := api.start()
+	g.Handle = func(m *Message, _ func()) Reply { return Reply{"**" + m.Text + "**", true} }
+	api.write(1, "one")
+	api.until("it is sent plain", func() bool { return len(api.made("sendMessage")) == 2 })
+	api.write(1, "two")
+	api.until("the next is marked up", func() bool { return len(api.made("sendMessage")) == 3 })
+	made := api.made("sendMessage")
+	if made[0].Mode != "HTML" || made[0].Text != "<b>one</b>" || made[1].Mode != "" || made[1].Text != "**one**" || made[2].Text != "<b>two</b>" {
+		t.Errorf("%+v", made)
+	}
+}
+
+func TestALongReplyIsSentInPieces(t *testing.T) {
+	api := newBotAPI(t)
+	g := api.start()
+	long := strings.TrimSpace(strings.Repeat("Some words 🙂. ", 1000))
+	g.Handle = func(*Message, func()) Reply { return Reply{long, true} }
+	api.write(1, "tell me")
+	api.until("all is sent", func() bool { return g.Stats.Outbound.Load() == 1 })
+	sent := api.sent()
+	if len(sent) < 4 || strings.Count(strings.Join(sent, " "), "words") != 1000 {
+		t.Errorf("%d pieces with %d words", len(sent), strings.Count(strings.Join(sent, " "), "words"))
+	}
+}
+
+func TestTypingIsShownWhereAnAnswerTakesTime(t *testing.T) {
+	api := newBotAPI(t)
+	g := api.start()
+	g.Handle = func(m *Message, typing func()) Reply { typing(); return Reply{Text: m.Text} }
+	api.write(5, "think")
+	api.until("it is answered", func() bool { return len(api.sent()) == 1 })
+	if made := api.made("sendChatAction"); len(made) != 1 || made[0].Chat != 5 || made[0].Action != "typing" {
+		t.Errorf("%+v", made)
+	}
+}
+
+func TestAKillInTheMiddleOfABatchAnswersNothingTwice(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "offset")
+	kept := offsetFile(file)
+	kept.save("12345", 700_000_003)
+	api := newBotAPI(t)
+	for chat, text := range []string{"answered", "answered too", "new"} {
+		api.write(int64(chat+1), text)
+	}
+	api.startWith(func(p *Poller) { p.OffsetFile = file })
+	api.until("the new one is answered", func() bool { return len(api.sent()) > 0 })
+	if sent := api.sent(); len(sent) != 1 || sent[0] != "new" {
+		t.Errorf("%q", sent)
+	}
+}
+
+func TestTheOffsetOfABatchIsKeptWhileItIsAnswered(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "offset")
+	api := newBotAPI(t)
+	for chat := range 3 {
+		api.write(int64(chat+1), "x")
+	}
+	api.startWith(func(p *Poller) { p.OffsetFile = file })
+	api.until("all are answered", func() bool { return len(api.sent()) == 3 })
+	if got := offsetFile(file).load("12345"); got != 700_000_003 {
+		t.Errorf("kept is %d", got)
+	}
+	info, err := os.Stat(file)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Error(info, err)
+	}
+}
+
+func TestAnOffsetThatIsOldOrOfAnotherBotOrNoneIsNotUsed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "offset")
+	kept := offsetFile(file)
+	if kept.load("1") != 0 || offsetFile("").load("1") != 0 {
+		t.Error("an offset out of nowhere")
+	}
+	kept.save("1", 5)
+	if kept.load("1") != 5 || kept.load("2") != 0 {
+		t.Error(kept.load("1"), kept.load("2"))
+	}
+	week := time.Now().Add(-7 * 24 * time.Hour)
+	if err := os.Chtimes(file, week, week); err != nil {
+		t.Fatal(err)
+	}
+	if kept.load("1") != 0 {
+		t.Error("an offset of last week hides what the Bot API numbers anew")
+	}
+	for _, text := range []string{"", "x", "1", "1 x", "1 -4"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if kept.load("1") != 0 {
+			t.Errorf("%q is no offset", text)
+		}
+	}
+}
