@@ -53,7 +53,9 @@ class _Guard(asyncssh.SSHServer):
         return False
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
-        return dest_host in ("127.0.0.1", "localhost")
+        if dest_host not in ("127.0.0.1", "localhost"):
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "forwards end on loopback only")
+        return True
 
     def server_requested(self, listen_host: str, listen_port: int) -> bool:
         return listen_host in ("127.0.0.1", "localhost")

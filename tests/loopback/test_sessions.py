@@ -69,23 +69,58 @@ def test_three_megabytes_go_there_and_back_unchanged(shared_board: LoopbackBoard
     print(f"3 MB on standard input took {logged_in(shared_board, use):.3f} s")  # noqa: T201 (shown with -s)
 
 
-def test_output_that_nobody_reads_waits_and_is_not_heaped_up(shared_board: LoopbackBoard) -> None:
-    def memory_kib() -> int:
-        lines = Path(f"/proc/{shared_board.daemon.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+def memory_kib(board: LoopbackBoard) -> int:
+    lines = Path(f"/proc/{board.daemon.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
+
+def test_output_that_nobody_reads_waits_and_is_not_heaped_up(shared_board: LoopbackBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         process = await connection.create_process("head -c 80000000 /dev/zero", encoding=None)
         await process.stdout.readexactly(1)
         await asyncio.sleep(0.3)
-        assert memory_kib() - before < 20_000
+        assert memory_kib(shared_board) - before < 20_000
         left = 80_000_000 - 1
         while data := await process.stdout.read(1 << 20):
             left -= len(data)
         assert (left, (await process.wait()).exit_status) == (0, 0)
 
-    before = memory_kib()
+    before = memory_kib(shared_board)
     logged_in(shared_board, use)
+
+
+def test_input_that_a_command_is_slow_to_read_waits_and_is_not_heaped_up(shared_board: LoopbackBoard) -> None:
+    async def send(process: asyncssh.SSHClientProcess[bytes]) -> None:
+        for _ in range(20):
+            process.stdin.write(THREE_MB)
+            await process.stdin.drain()
+        process.stdin.write_eof()
+
+    async def use(connection: asyncssh.SSHClientConnection) -> None:
+        process = await connection.create_process("sleep 0.6; wc -c", encoding=None)
+        sending = asyncio.create_task(send(process))
+        await asyncio.sleep(0.5)
+        assert not sending.done() and memory_kib(shared_board) - before < 20_000
+        await sending
+        assert int((await process.wait()).stdout) == 20 * len(THREE_MB)
+
+    before = memory_kib(shared_board)
+    logged_in(shared_board, use)
+
+
+def test_it_keeps_nothing_open_of_sessions_that_are_over(shared_board: LoopbackBoard) -> None:
+    def descriptors() -> int:
+        return len(list(Path(f"/proc/{shared_board.daemon.pid}/fd").iterdir()))
+
+    async def use(connection: asyncssh.SSHClientConnection) -> None:
+        for _ in range(5):
+            await asyncio.gather(*(connection.run("cat; exit 1", input="x") for _ in range(8)))
+
+    logged_in(shared_board, use)
+    before = descriptors()
+    for _ in range(3):
+        logged_in(shared_board, use)
+    assert within(5, lambda: descriptors() <= before), "after each, as many as after the first"
 
 
 def test_a_command_that_does_not_read_its_input_ends_all_the_same(shared_board: LoopbackBoard) -> None:
@@ -260,8 +295,9 @@ def test_a_port_of_the_controller_is_reached_from_the_board(shared_board: Loopba
 
 def test_no_forward_leads_off_the_machine_or_lets_the_network_in(shared_board: LoopbackBoard, tmp_path: Path) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
-        with pytest.raises(asyncssh.ChannelOpenError):
+        with pytest.raises(asyncssh.ChannelOpenError) as refused:
             await connection.open_connection("192.0.2.1", 80)
+        assert refused.value.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "refused, not tried in vain"
         for everywhere in ("", "0.0.0.0", "::"):
             with pytest.raises(asyncssh.ChannelListenError):
                 await connection.forward_remote_port(everywhere, 0, "127.0.0.1", 9)
