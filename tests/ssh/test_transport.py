@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from servers import Server, free_port, make_key, openssh
+from servers import Server, descendants, free_port, make_key, needs, openssh
 
 from deploy.errors import (
     AuthenticationRefused,
     BadAnswer,
+    BadFile,
     ConnectionLost,
     DeadlineExceeded,
     ForwardRefused,
@@ -73,6 +77,9 @@ def test_a_script_that_ends_with_exec_or_without_a_newline_keeps_its_status(tran
     assert transport.run(Script("try", "exec sh -c 'exit 7'")).exit_status == 7
     assert transport.run(Script("try", "true\nfalse")).exit_status == 1
     assert transport.run(Script("try", "cat <<'X'\nhere\nX")).stdout == b"here\n"
+    assert transport.run(Script("try", "exit 3\necho never")).exit_status == 3
+    assert transport.run(Script("try", "# nothing but words\n")).exit_status == 0
+    assert transport.run(Script("try", "")).exit_status == 0
 
 
 def test_a_long_script_fits_where_a_long_command_would_not(transport: SshTransport) -> None:
@@ -95,6 +102,44 @@ def test_a_file_and_a_secret_travel_as_standard_input(transport: SshTransport, t
     assert transport.run(Script("try", "cat", payload=Secret(b"s3cret"))).stdout == b"s3cret"
 
 
+def test_a_payload_that_cannot_be_read_is_told_as_that_and_nothing_runs(
+    transport: SshTransport, tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError):
+        transport.run(Script("try", f"touch {tmp_path}/ran; cat", payload=tmp_path / "nowhere"))
+    assert not (tmp_path / "ran").exists()
+    assert transport.run(Script("try", "true")).exit_status == 0
+
+
+def test_both_outputs_and_the_input_may_be_large_at_once(transport: SshTransport) -> None:
+    data = os.urandom(2_000_000)
+    ended = transport.run(Script("try", "head -c 3000000 /dev/zero >&2; tee /dev/stderr", payload=data))
+    assert ended.stdout == data
+    assert ended.stderr == bytes(3_000_000) + data
+
+
+def test_outputs_that_are_closed_early_do_not_cut_the_input_short(transport: SshTransport, tmp_path: Path) -> None:
+    data = os.urandom(3_000_000)
+    script = f"exec >&- 2>&-; sleep 0.2; cat >{tmp_path}/taken; exit 4"
+    assert transport.run(Script("try", script, payload=data)).exit_status == 4
+    assert (tmp_path / "taken").read_bytes() == data
+
+
+def test_many_scripts_leave_no_file_descriptor_and_work_where_a_thousand_are_open(transport: SshTransport) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(20):
+            assert transport.run(Script("try", "echo on")).stdout == b"on\n"
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_a_command_that_reads_nothing_of_its_input_still_tells_its_status(transport: SshTransport) -> None:
     assert transport.run(Script("try", "exit 5", payload=os.urandom(3_000_000))).exit_status == 5
 
@@ -108,6 +153,31 @@ def test_a_command_that_hangs_ends_at_its_deadline_and_the_connection_lives_on(t
     with pytest.raises(DeadlineExceeded):
         transport.run(Script("hang", "sleep 60", deadline_s=0.5))
     assert time.monotonic() - began < 5
+    assert transport.run(Script("try", "echo on")).stdout == b"on\n"
+
+
+def test_a_server_that_stops_in_mid_upload_is_given_up_at_the_deadline(real_server: Server) -> None:
+    def stop() -> None:
+        for pid in descendants(real_server.process.pid):
+            os.kill(pid, signal.SIGSTOP)
+
+    with closing(ssh.connect(real_server.host)) as transport:
+        began = time.monotonic()
+        stopping = threading.Timer(0.3, stop)
+        stopping.start()
+        with pytest.raises(DeadlineExceeded):
+            transport.run(Script("try", "sleep 60", payload=bytes(40_000_000), deadline_s=1))
+        assert time.monotonic() - began < 5
+        stopping.join()
+        with pytest.raises((DeadlineExceeded, ConnectionLost)):
+            transport.run(Script("try", "true", deadline_s=0.5))
+        with pytest.raises((DeadlineExceeded, ConnectionLost)):
+            transport.request(free_port(), b"x", deadline_s=0.5)
+
+
+def test_a_port_that_accepts_and_says_nothing_is_given_up_at_the_deadline(transport: SshTransport) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(DeadlineExceeded):
+        transport.request(silent.getsockname()[1], b"hello", deadline_s=0.3)
     assert transport.run(Script("try", "echo on")).stdout == b"on\n"
 
 
@@ -138,6 +208,41 @@ def test_a_port_of_the_board_leads_back_to_the_controller(transport: SshTranspor
             with socket.create_connection(("127.0.0.1", there), timeout=5) as connection:
                 connection.sendall(b"back")
                 assert connection.recv(100) == b"BACK"
+
+
+def test_a_port_that_led_back_is_gone_afterwards_even_with_a_connection_open(transport: SshTransport) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with transport.lead_back(listener.getsockname()[1]) as there:
+            held = socket.create_connection(("127.0.0.1", there), timeout=5)
+            accepted, _ = listener.accept()
+        with held, accepted:
+            accepted.settimeout(5)
+            assert accepted.recv(1) == b""
+        # Dropbear 2022.83 goes on listening at a port that it chose; whoever comes is turned away.
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", there), timeout=5) as late:
+            assert late.recv(1) == b""
+        listener.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            listener.accept()
+    assert transport.round_trips == 0
+
+
+def test_a_megabyte_goes_both_ways_through_a_port_that_leads_back(transport: SshTransport) -> None:
+    data = os.urandom(1_000_000)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        transport.lead_back(listener.getsockname()[1]) as there,
+        socket.create_connection(("127.0.0.1", there), timeout=10) as board,
+        listener.accept()[0] as here,
+    ):
+        writer = threading.Thread(target=lambda: (board.sendall(data), board.shutdown(socket.SHUT_WR)))
+        writer.start()
+        came = b"".join(iter(lambda: here.recv(65536), b""))
+        writer.join(10)
+        assert came == data
+        here.sendall(data)
+        here.shutdown(socket.SHUT_WR)
+        assert b"".join(iter(lambda: board.recv(65536), b"")) == data
 
 
 def test_closing_twice_is_fine_and_leaves_no_thread(real_server: Server) -> None:
@@ -221,22 +326,135 @@ def test_the_users_own_known_hosts_is_read_and_never_written(real_server: Server
     assert not host_keys.own_file().exists()
 
 
-def test_an_alias_of_the_users_ssh_config_works(real_server: Server, private_home: Path) -> None:
-    folder = private_home / ".ssh"
-    folder.mkdir()
+def test_a_known_key_of_any_type_is_asked_for_and_matches(server_folder: Path) -> None:
+    keys = [make_key(server_folder / kind, kind) for kind in ("rsa", "ecdsa")]
+    with openssh(server_folder, *(f"HostKey {key}" for key in keys)) as server:
+        own = host_keys.own_file()
+        own.parent.mkdir(parents=True)
+        for key in keys:
+            words = key.with_suffix(".pub").read_text().split()
+            own.write_text(f"[127.0.0.1]:{server.host.port} {words[0]} {words[1]}\n")
+            ssh.connect(stranger(server), identity=Path(server.key)).close()
+
+
+@pytest.fixture
+def configured(real_server: Server, private_home: Path) -> Callable[[str], None]:
+    """Writes a ~/.ssh whose config has these lines for the alias `myboard`; the server's key is known there."""
+
+    def write(lines: str, before: str = "") -> None:
+        folder = private_home / ".ssh"
+        folder.mkdir(exist_ok=True)
+        host = real_server.host
+        alias = f"Host myboard\n HostName 127.0.0.1\n Port {host.port}\n User {host.user}\n{lines}\n"
+        (folder / "config").write_text(before + alias)
+        (folder / "known_hosts").write_text(Path(str(host.known_hosts)).read_text())
+
+    return write
+
+
+def says_hello(host: Host, **more: Any) -> bool:
+    with closing(ssh.connect(host, **more)) as transport:
+        return transport.run(Script("try", "echo hello")).stdout == b"hello\n"
+
+
+def test_an_alias_of_the_users_ssh_config_works(real_server: Server, configured: Callable[..., None]) -> None:
+    configured(f" IdentityFile ~/.ssh/not-there\n IdentityFile {real_server.key}")
+    assert says_hello(Host("myboard"), board_user="nobody-at-all", board_port=1)
+    with pytest.raises(AuthenticationRefused, match="nobody-at-all"):
+        ssh.connect(Host("myboard", "nobody-at-all"))
+
+
+def test_a_key_of_the_users_ssh_folder_is_found_behind_one_that_is_broken(
+    real_server: Server, configured: Callable[..., None], private_home: Path
+) -> None:
+    configured("")
+    (private_home / ".ssh" / "id_ed25519").write_text("no key")
+    with pytest.raises(AuthenticationRefused, match="no private key"):
+        ssh.connect(Host("myboard"))
+    (private_home / ".ssh" / "id_rsa").write_bytes(Path(real_server.key).read_bytes())
+    assert says_hello(Host("myboard"))
+
+
+def test_a_jump_host_is_gone_through_and_its_key_is_checked_too(
+    real_server: Server, configured: Callable[..., None], private_home: Path
+) -> None:
     host = real_server.host
-    (folder / "config").write_text(
-        f"Host myboard\n HostName 127.0.0.1\n Port {host.port}\n User {host.user}\n IdentityFile {host.key_file}\n"
-    )
-    (folder / "known_hosts").write_text(Path(str(host.known_hosts)).read_text())
-    with closing(ssh.connect(Host("myboard"), board_user="nobody-at-all")) as transport:
-        assert transport.run(Script("try", "echo there")).stdout == b"there\n"
+    jump = f"Host jump\n HostName localhost\n Port {host.port}\n User {host.user}\n IdentityFile {host.key_file}\n"
+    configured(f" ProxyJump jump\n IdentityFile {real_server.key}", before=jump)
+    before = set(threading.enumerate())
+    with pytest.raises(HostKeyUnknown, match="localhost"):
+        ssh.connect(Host("myboard"))
+    known = private_home / ".ssh" / "known_hosts"
+    known.write_text(known.read_text() + known.read_text().replace("127.0.0.1", "localhost"))
+    assert says_hello(Host("myboard"))
+    with pytest.raises(Unreachable, match="jump host does not reach"):
+        ssh.connect(Host("myboard", port=free_port()))
+    until = time.monotonic() + 5
+    while set(threading.enumerate()) - before and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not set(threading.enumerate()) - before
+
+
+def test_a_proxy_command_that_leads_nowhere_says_so(configured: Callable[..., None]) -> None:
+    configured(" ProxyCommand false")
+    with pytest.raises(Unreachable, match="ProxyCommand"):
+        ssh.connect(Host("myboard"), connect_timeout_s=1)
+
+
+def test_an_ssh_config_that_cannot_be_read_is_a_bad_file(configured: Callable[..., None]) -> None:
+    configured("", before="Match nonsense\n")
+    with pytest.raises(BadFile, match=r"ssh/config"):
+        ssh.connect(Host("myboard"))
+    configured("", before="Host *\n Port many\n")
+    with pytest.raises(BadFile, match=r"ssh/config"):
+        ssh.connect(Host("myboard"))
+
+
+def test_a_key_with_a_passphrase_is_taken_from_the_agent_or_named(real_server: Server, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.write_bytes(Path(real_server.key).read_bytes())
+    locked.chmod(0o600)
+    locked.with_name("locked.pub").write_bytes(Path(real_server.key).with_suffix(".pub").read_bytes())
+    keygen, agent, add = (needs(name, "openssh-client") for name in ("ssh-keygen", "ssh-agent", "ssh-add"))
+    subprocess.run([keygen, "-q", "-p", "-N", "a secret", "-f", str(locked)], check=True, stdout=subprocess.DEVNULL)
+    host = replace(real_server.host, key_file=str(locked))
+    with pytest.raises(AuthenticationRefused, match="has a passphrase"):
+        ssh.connect(host)
+    address = tmp_path / "agent"
+    with subprocess.Popen([agent, "-D", "-a", str(address)], stdout=subprocess.DEVNULL) as running:
+        try:
+            while not address.exists():
+                time.sleep(0.01)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("SSH_AUTH_SOCK", str(address))
+                subprocess.run([add, "-q", real_server.key], check=True)
+                assert says_hello(host)
+                wrong = replace(host, key_file=str(make_key(tmp_path / "wrong")))
+                with pytest.raises(AuthenticationRefused):  # the agent's other keys are not asked for
+                    ssh.connect(wrong)
+        finally:
+            running.terminate()
 
 
 def test_a_login_that_is_refused_says_so(real_server: Server, tmp_path: Path) -> None:
     host = replace(real_server.host, key_file=str(make_key(tmp_path / "wrong")))
-    with pytest.raises(AuthenticationRefused):
+    with pytest.raises(AuthenticationRefused, match=f"no key of ours for {host.user}"):
         ssh.connect(host)
+
+
+def test_without_any_key_nothing_is_asked_and_the_login_is_refused(real_server: Server) -> None:
+    with pytest.raises(AuthenticationRefused, match="no key to log in with"):
+        ssh.connect(replace(real_server.host, key_file=None))
+
+
+def test_nothing_of_the_login_is_printed_or_logged_to_the_screen(
+    real_server: Server, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(AuthenticationRefused):
+        ssh.connect(replace(real_server.host, key_file=str(make_key(tmp_path / "wrong"))))
+    with echoing() as port, pytest.raises(Unreachable):
+        ssh.connect(Host("127.0.0.1", "root", port))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_nothing_listening_a_name_that_nobody_knows_and_something_else_than_ssh() -> None:

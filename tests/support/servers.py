@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,9 +79,24 @@ def serving(kind: str, command: list[str], folder: Path, port: int, host_public:
         host = Host("127.0.0.1", getpass.getuser(), port, str(folder / "user_key"), str(known_hosts))
         yield Server(kind, host, folder / "home", folder, process)
     finally:
-        # The sessions of a server are its children, in its process group.
-        os.killpg(process.pid, signal.SIGKILL)
+        # Its sessions are its children, each in a session of its own; what a script left behind is theirs.
+        for pid in reversed(descendants(process.pid)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait(10)
+
+
+def descendants(pid: int) -> list[int]:
+    """A process that we started and all that came from it, parents first (proc_pid_stat(5): the parent is field 4)."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found = [pid]
+    for each in found:
+        found += children.get(each, [])
+    return found
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
