@@ -55,7 +55,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """How a script ended. `exit_status` is negative (minus the signal's number) where a signal ended it."""
+    """How a script ended. `exit_status` is negative where a signal ended it: minus its number, or -1 over SSH."""
 
     exit_status: int
     stdout: bytes

@@ -1,4 +1,4 @@
-"""Knows how scripts, requests and forwarded ports travel over SSH; the only module that knows Fabric and Paramiko.
+"""Knows how scripts, requests and forwarded ports travel over SSH; the only module that knows Fabric.
 
 It owns a Fabric connection (which reads ~/.ssh/config: aliases, jump hosts, users) and talks through Paramiko's
 channels: Fabric's own `run` hands a command its standard input byte by byte. What scripts say is others' business.
