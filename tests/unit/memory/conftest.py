@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -15,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from recorded import Answer
 
-from deploy.board_shell.framing import Framing
-from deploy.board_shell.samples import Observation, Pace, parse_observation
+from deploy.board_shell.samples import Observation, Pace
 from deploy.memory.evidence import gather
 from deploy.memory.settling import settled
 from deploy.memory.subject import Subject
@@ -25,50 +24,13 @@ from deploy.model.layout import Layout
 from deploy.model.limits import Limits
 from deploy.model.reading import Evidence
 
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "proc"
-FRAMING = Framing("0" * 32)
 QUICK = Pace(steady=3, interval_s=0.05, settle_s=3, most=30)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One recorded answer, and what tests change in it."""
-
-    text: str
-
-    def replaced(self, section: str, body: str, status: int = 0) -> Answer:
-        """With another body and status in every section of that name."""
-        pattern = rf"(\n#0+ begin {section}\n).*?\n#0+ end {section} \d+\n"
-        end = f"{body}\n#{'0' * 32} end {section} {status}\n"
-        text, count = re.subn(pattern, lambda match: match[1] + end, self.text, flags=re.S)
-        assert count, f"no section {section}"
-        return Answer(text)
-
-    def edited(self, section: str, pattern: str, replacement: str, nth: int | None = None) -> Answer:
-        """With `pattern` replaced inside the sections of that name, or in the nth of them only (from 0)."""
-        turn = iter(range(1000))
-        changed = 0
-
-        def edit(match: re.Match[str]) -> str:
-            nonlocal changed
-            if nth is not None and next(turn) != nth:
-                return match[0]
-            text, count = re.subn(pattern, replacement, match[0], flags=re.M)
-            changed += count
-            return text
-
-        text = re.sub(rf"\n#0+ begin {section}\n.*?\n#0+ end {section} \d+\n", edit, self.text, flags=re.S)
-        assert changed, f"{pattern} is not in {section}"
-        return Answer(text)
-
-    def observation(self) -> Observation:
-        return parse_observation(FRAMING, self.text.encode())
 
 
 @pytest.fixture
 def recorded() -> Callable[[str], Answer]:
     """The answer recorded as a case under tests/fixtures/proc."""
-    return lambda case: Answer((FIXTURES / case / "answer.txt").read_text())
+    return Answer.of
 
 
 def evidence_of(seen: Observation, subject: Subject) -> dict[str, Evidence]:
