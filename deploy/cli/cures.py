@@ -59,8 +59,10 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     errors.AuthenticationRefused: lambda error: (
         f"Put your public key on the board (ssh-copy-id {error.host}), or name the right key with --identity FILE."
     ),
-    errors.ForwardRefused: lambda _: (
+    errors.ForwardRefused: lambda error: (
         "Allow TCP forwarding in the board's SSH server (OpenSSH: AllowTcpForwarding yes)."
+        if error.prohibited
+        else f"Look whether the gateway runs, and at which port: {PROGRAM} status."
     ),
     errors.DeadlineExceeded: lambda _: (
         f"The board may be overloaded or its storage dying; look with: {PROGRAM} status, {PROGRAM} logs."
