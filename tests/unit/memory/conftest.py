@@ -1,127 +1,15 @@
-"""What the tests of readings share: recorded answers of boards, and real processes under a real little supervisor."""
+"""What the tests of readings share: processes that stand in for a gateway, and end with the test."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recorded import Answer
-
-from deploy.board_shell.samples import Observation, Pace
-from deploy.memory.evidence import gather
-from deploy.memory.settling import settled
-from deploy.memory.subject import Subject
-from deploy.model.layout import Layout
-from deploy.model.limits import Limits
-from deploy.model.reading import Evidence
-
-QUICK = Pace(steady=3, interval_s=0.05, settle_s=3, most=30)
-
-
-@pytest.fixture
-def recorded() -> Callable[[str], Answer]:
-    """The answer recorded as a case under tests/fixtures/proc."""
-    return Answer.of
-
-
-def evidence_of(seen: Observation, subject: Subject) -> dict[str, Evidence]:
-    """The proofs by name, for one sample set."""
-    return {proof.name: proof for proof in gather([seen], settled(seen.looks, Pace(steady=3)), subject)}
-
-
-_SUPERVISOR = """\
-note() {
-    set -- "$1" "$2" "$(cat /proc/$1/stat)"; set -- "$1" "$2" ${3##*) }
-    echo "$1 ${22}" >"$2.new"; mv "$2.new" "$2"
-}
-note $$ "$RUN/supervisor.pid"
-"$@" &
-note $! "$RUN/gateway.pid"
-wait
-exec sleep 1000
-"""
-
-
-@dataclass
-class Gateways:
-    """Real processes that tests take for a gateway: copies of sleep, whose hash is known, under a supervisor in sh."""
-
-    folder: Path
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    @property
-    def layout(self) -> Layout:
-        return Layout(str(self.folder))
-
-    @property
-    def binary(self) -> Path:
-        return self.folder / "releases" / "0123456789abcdef" / "picoclaw"
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.binary.read_bytes()).hexdigest()
-
-    def subject(self, pid: int | None = None, limits: Limits | None = None) -> Subject:
-        return Subject(self.layout, self.sha256, limits or Limits(), pid=pid)
-
-    def supervise(self, *argv: str, limits: dict[str, str] | None = None) -> int:
-        """Start `argv` (the copy of sleep where empty) under a supervisor; its PID once the pid file names it."""
-        environment = {"PATH": os.environ["PATH"], "RUN": f"{self.folder}/run"}
-        environment |= Limits().environment() if limits is None else limits
-        (self.folder / "run").mkdir(exist_ok=True)
-        (self.folder / "run" / "gateway.pid").unlink(missing_ok=True)
-        command = argv or (str(self.binary), "1000")
-        self.spawn("sh", "-c", _SUPERVISOR, "supervisor", *command, environment=environment)
-        return int(self.wait_for(lambda: (self.folder / "run" / "gateway.pid").read_text().split()[0]))
-
-    def spawn(self, *argv: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start a process in a session of its own, which the fixture ends."""
-        process = subprocess.Popen(
-            argv,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self.started.append(process)
-        return process
-
-    def runs(self, pid: int) -> None:
-        """Wait until that process executes the copy of sleep."""
-        self.wait_for(lambda: Path(f"/proc/{pid}/exe").readlink() == self.binary)
-
-    def child_of(self, pid: int) -> int:
-        """The PID of its first child, once it has one."""
-        return int(self.wait_for(lambda: Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]))
-
-    @staticmethod
-    def wait_for(look: Callable[[], object], deadline_s: float = 10.0) -> str:
-        until = time.monotonic() + deadline_s
-        while time.monotonic() < until:
-            try:
-                if found := look():
-                    return str(found)
-            except (OSError, IndexError):
-                pass
-            time.sleep(0.01)
-        raise AssertionError("it did not happen in time")
-
-    def end(self) -> None:
-        for process in self.started:
-            for number in (signal.SIGCONT, signal.SIGKILL):
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, number)
-            process.wait(10)
+from gateways import Gateways
 
 
 @pytest.fixture
