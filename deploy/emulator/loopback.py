@@ -266,12 +266,16 @@ def down(name: str) -> bool:
 
 def _clear(name: str) -> bool:
     folder = _folder(name)
+    found = _state(name)
     with suppress(FileNotFoundError):
         mark = (folder / "mark").read_text(encoding="ascii")
+        daemon = mark.replace(MARK, DAEMON_MARK, 1)
         # The daemon goes last: as long as it is there, what it started has its Bot API and ends in order.
-        for each in (mark, mark.replace(MARK, DAEMON_MARK, 1)):
-            if not end_marked(each, _DOWN_S, _KILL_S):
-                raise LoopbackFailed(f"a process of the loopback board {name} does not end", name)
+        if not (
+            end_marked(mark, _DOWN_S, _KILL_S)
+            and end_marked(daemon, _DOWN_S, _KILL_S, *([found.daemon] if found is not None else []))
+        ):
+            raise LoopbackFailed(f"a process of the loopback board {name} does not end", name)
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         raise LoopbackFailed(f"the folder of the loopback board {name} can't be removed: {folder}", name)

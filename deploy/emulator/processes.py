@@ -50,12 +50,12 @@ def end(process: Process, number: int = signal.SIGTERM) -> None:
             os.kill(process.pid, number)
 
 
-def end_marked(mark: str, grace_s: float, kill_s: float) -> bool:
-    """TERM for all that are marked, KILL for those that are left after `grace_s` seconds; also for late-comers.
+def end_marked(mark: str, grace_s: float, kill_s: float, *also: Process) -> bool:
+    """TERM for all that are marked and for `also`, KILL for those left after `grace_s` seconds; late-comers too.
 
     False where one is there still, `kill_s` seconds after that.
     """
-    seen: set[Process] = set()
+    seen: set[Process] = set(also)
     for number, seconds in ((signal.SIGTERM, grace_s), (signal.SIGKILL, kill_s)):
         until = time.monotonic() + seconds
         told: set[Process] = set()

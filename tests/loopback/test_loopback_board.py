@@ -112,6 +112,14 @@ def test_down_leaves_no_process_and_no_file(board: LoopbackBoard) -> None:
     assert (loopback.status("local"), loopback.listing()) == (None, [])
 
 
+def test_down_finds_the_daemon_of_an_older_version_which_has_no_mark(
+    board: LoopbackBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loopback, "DAEMON_MARK", "SLIMDEPLOY_NOT_YET_KNOWN")
+    assert loopback.down("local") is True
+    assert not runs(board.daemon) and not files_left()
+
+
 def test_down_also_ends_what_takes_no_term(board: LoopbackBoard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loopback, "_DOWN_S", 0.3)
     stubborn = "setsid sh -c 'trap \"\" TERM; echo $$; exec >/dev/null 2>&1; while :; do sleep 1; done' </dev/null &"

@@ -103,6 +103,13 @@ def test_what_a_process_starts_in_its_last_moment_is_ended_too(start: Start, mar
     assert not list(marked(mark))
 
 
+def test_a_process_that_is_named_is_ended_without_a_mark(start: Start, mark: str) -> None:
+    named, bystander = start("sleep", "60", carries="NO=mark"), start("sleep", "60", carries="NO=mark")
+    stale = Process(bystander.pid, identified(bystander).start_ticks - 1)
+    assert end_marked(mark, 5, 5, identified(named), stale) is True
+    assert named.wait(10) < 0 and bystander.poll() is None
+
+
 def test_nothing_marked_is_no_wait(mark: str) -> None:
     begun = time.monotonic()
     assert end_marked(mark, grace_s=5, kill_s=5) is True
