@@ -3,10 +3,7 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -23,8 +20,9 @@ import (
 const readyFor = telegram.PollTime + 45*time.Second
 
 type channel struct {
-	stats  *health.Stats
-	poller *telegram.Poller
+	stats     *health.Stats
+	interrupt func() // ends an answer that is under way
+	poller    *telegram.Poller
 }
 
 func newChannel(settings *config.Config) (*channel, error) {
@@ -42,26 +40,18 @@ func newChannel(settings *config.Config) (*channel, error) {
 	if fault := config.TokenFault(token); fault != "" {
 		return nil, errors.New("channels.telegram.token is no bot token: " + fault)
 	}
-	security := &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		// Without the post-quantum exchange that Go offers by default: its key shares alone are over a KiB a connection.
-		CurvePreferences:   []tls.CurveID{tls.X25519, tls.CurveP256},
-		ClientSessionCache: tls.NewLRUClientSessionCache(1),
+	trusted, err := security(t.CAFile)
+	if err != nil {
+		return nil, errors.New("channels.telegram.ca_file: " + err.Error())
 	}
-	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
-		if err != nil {
-			return nil, errors.New("channels.telegram.ca_file: " + err.Error())
-		}
-		security.RootCAs = x509.NewCertPool()
-		if !security.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("channels.telegram.ca_file: " + t.CAFile + " holds no certificate")
-		}
+	provider, interrupt, err := newProvider(&settings.Answers)
+	if err != nil {
+		return nil, err
 	}
 	stats := health.NewStats(version, readyFor)
-	replier := &reply.Replier{Stats: stats, Provider: reply.Echo{}}
-	return &channel{stats, &telegram.Poller{
-		Bot:   telegram.NewBot(t.Endpoint, token, security),
+	replier := &reply.Replier{Stats: stats, Provider: provider}
+	return &channel{stats, interrupt, &telegram.Poller{
+		Bot:   telegram.NewBot(t.Endpoint, token, trusted),
 		Stats: stats,
 		Handle: func(message *telegram.Message, typing func()) telegram.Reply {
 			answer, markdown := replier.To(message.Chat, message.Text, typing)
@@ -74,6 +64,15 @@ func newChannel(settings *config.Config) (*channel, error) {
 }
 
 func (c *channel) run(stop <-chan struct{}) error {
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case <-stop:
+			c.interrupt()
+		case <-ended:
+		}
+	}()
 	err := c.poller.Run(stop)
 	if errors.Is(err, telegram.ErrUnauthorized) {
 		return errors.Join(errUnusable, err)

@@ -28,6 +28,7 @@ const (
 type Config struct {
 	Path     string // of the file
 	Telegram Telegram
+	Answers  Answers
 	Health   Health
 	// Ignored are the keys that the gateway does not use, as dotted paths in the file's order.
 	Ignored []string
@@ -81,13 +82,15 @@ func Parse(text []byte) (*Config, error) {
 	text = bytes.TrimPrefix(text, []byte("\xEF\xBB\xBF"))
 	p := parser{
 		Reader: jsonstream.NewReader(bufio.NewReader(bytes.NewReader(text))),
-		config: &Config{Health: Health{Host: "127.0.0.1", Port: 8080}},
+		config: &Config{Health: Health{Host: "127.0.0.1", Port: 8080}, Answers: defaultAnswers()},
 	}
 	p.config.Telegram.Endpoint, _ = wire.ParseEndpoint(DefaultBaseURL)
 	err := p.section("", map[string]func(string) error{
 		"channels": func(path string) error {
 			return p.section(path, map[string]func(string) error{"telegram": p.telegram})
 		},
+		"agents":    p.agents,
+		"providers": p.providers,
 		"gateway": func(path string) error {
 			return p.section(path, map[string]func(string) error{"host": p.healthHost, "port": p.healthPort})
 		},

@@ -11,7 +11,8 @@ const token = "12345:abcdefghijklmnopqrstuvwxyzABCDEFGHI"
 
 func TestAFullPicoclawConfigIsUsedAsItIs(t *testing.T) {
 	config, err := Parse([]byte("\xEF\xBB\xBF" + `{
-		"agents": {"defaults": {"model": "x"}},
+		"agents": {"defaults": {"workspace": "~/w", "model": "x", "max_tokens": 8192, "temperature": 0.7}},
+		"providers": {"anthropic": {"api_key": ""}, "openai": {"api_key": "sk", "api_base": ""}},
 		"channels": {"telegram": {"enabled": true, "token": "` + token + `", "allow_from": [1]}, "discord": {}},
 		"gateway": {"host": "0.0.0.0", "port": 18790}
 	}`))
@@ -24,8 +25,35 @@ func TestAFullPicoclawConfigIsUsedAsItIs(t *testing.T) {
 	if config.Telegram.Endpoint.Host != "api.telegram.org" || !config.Telegram.Endpoint.TLS {
 		t.Errorf("%+v", config.Telegram.Endpoint)
 	}
-	if got := strings.Join(config.Ignored, " "); got != "agents channels.discord" {
+	if got := strings.Join(config.Ignored, " "); got != "agents.defaults.workspace providers.anthropic channels.discord" {
 		t.Errorf("ignored %q", got)
+	}
+}
+
+func TestAnswersComeFromEchoUnlessAProviderIsNamed(t *testing.T) {
+	plain, err := Parse([]byte(`{}`))
+	if err != nil || plain.Answers.Provider != "echo" || plain.Answers.Turns != 6 || plain.Answers.Endpoint.Host != "api.openai.com" {
+		t.Fatal(plain, err)
+	}
+	config, err := Parse([]byte(`{"agents":{"defaults":{"provider":"openai","model":"m","system_prompt":"be brief","temperature":0.5,
+		"max_tokens":99,"max_history":0}},"providers":{"openai":{"api_base":"http://127.0.0.1:1234/v1","api_key_file":"/k","ca_file":"/c"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := config.Answers
+	if a.Provider != "openai" || a.Model != "m" || a.System != "be brief" || a.Temperature != "0.5" || a.MaxTokens != 99 || a.Turns != 0 ||
+		a.Endpoint.Prefix != "/v1" || a.Endpoint.TLS || a.KeyFile != "/k" || a.CAFile != "/c" {
+		t.Errorf("%+v", a)
+	}
+	for text, wanted := range map[string]string{
+		`{"agents":{"defaults":{"provider":"zhipu"}}}`:   "agents.defaults.provider: this gateway knows echo and openai only",
+		`{"agents":{"defaults":{"max_tokens":-1}}}`:      "it has to lie between 0 and",
+		`{"agents":{"defaults":{"temperature":"warm"}}}`: "a number is expected",
+		`{"providers":{"openai":{"api_base":"x.org"}}}`:  "providers.openai.api_base: it has to begin with https://",
+	} {
+		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), wanted) {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
 

@@ -27,18 +27,7 @@ func (p *parser) telegram(path string) error {
 		"token_file": func(string) (err error) { t.TokenFile, err = p.String(maxString); return err },
 		"ca_file":    func(string) (err error) { t.CAFile, err = p.String(maxString); return err },
 		"allow_from": func(string) error { return p.allowFrom(&t.AllowFrom) },
-		"base_url": func(string) error {
-			text, err := p.String(maxString)
-			if err != nil || text == "" {
-				return err
-			}
-			endpoint, err := wire.ParseEndpoint(text)
-			if err != nil {
-				return p.Fault(err.Error())
-			}
-			t.Endpoint = endpoint
-			return nil
-		},
+		"base_url":   func(string) error { return p.endpoint(&t.Endpoint) },
 	})
 }
 

@@ -21,6 +21,9 @@ func (r *Reader) Int64() (int64, error) {
 	return value, nil
 }
 
+// Number reads a number as it is written.
+func (r *Reader) Number() (string, error) { return r.number() }
+
 func (r *Reader) number() (string, error) {
 	if c, err := r.first(); err != nil {
 		return "", err

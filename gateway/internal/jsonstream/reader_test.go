@@ -122,3 +122,18 @@ func FuzzAppendString(f *testing.F) {
 		}
 	})
 }
+
+func TestAPrefixEndsBetweenTwoCharacters(t *testing.T) {
+	for limit, wanted := range map[int]string{0: "", 1: "a", 2: "a", 3: "aé", 5: "aé", 7: "aé🙂", 9: "aé🙂x"} {
+		text, cut, err := over(`"aé🙂x" `).Prefix([]byte("<"), limit)
+		if err != nil || string(text) != "<"+wanted || cut != (limit < 8) {
+			t.Errorf("%d: %q, %v, %v", limit, text, cut, err)
+		}
+	}
+}
+
+func TestANumberIsReadAsItIsWritten(t *testing.T) {
+	if text, err := over(" 0.70e1,").Number(); err != nil || text != "0.70e1" {
+		t.Error(text, err)
+	}
+}

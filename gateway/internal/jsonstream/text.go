@@ -36,6 +36,32 @@ func (r *Reader) String(limit int) (string, error) {
 	return valid.String(), nil
 }
 
+// Prefix reads a string and keeps its first bytes, at most limit and whole characters; cut says that there were more.
+func (r *Reader) Prefix(to []byte, limit int) (text []byte, cut bool, err error) {
+	start := len(to)
+	err = r.characters(func(piece []byte) error {
+		if cut = cut || len(to)-start+len(piece) > limit; !cut {
+			to = append(to, piece...)
+		}
+		return nil
+	})
+	if cut && len(to) > start {
+		if tail := lastRune(to[start:]); !utf8.FullRune(tail) {
+			to = to[:len(to)-len(tail)]
+		}
+	}
+	return to, cut, err
+}
+
+// lastRune is what begins with the last byte that can begin a character.
+func lastRune(text []byte) []byte {
+	at := len(text) - 1
+	for at > 0 && len(text)-at < utf8.UTFMax && !utf8.RuneStart(text[at]) {
+		at--
+	}
+	return text[at:]
+}
+
 // characters reads a string and hands out its bytes, unescaped, in pieces.
 func (r *Reader) characters(take func(piece []byte) error) error {
 	if err := r.expect('"', "a string in double quotes is expected"); err != nil {

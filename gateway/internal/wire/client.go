@@ -30,6 +30,9 @@ var ErrInterrupted = errors.New("interrupted")
 // Client has one connection to one endpoint and makes a new one where that is gone. Post is for one goroutine at a time;
 // Interrupt and TLS may be called from any.
 type Client struct {
+	// Authorization is sent with every request, where it is not empty. It is a secret.
+	Authorization string
+
 	endpoint Endpoint
 	config   *tls.Config
 	reader   *bufio.Reader
@@ -231,6 +234,9 @@ func (c *Client) render(path string, body []byte) []byte {
 	to = append(to, host...)
 	if standard := map[bool]string{true: "443", false: "80"}[c.endpoint.TLS]; c.endpoint.Port != standard {
 		to = append(to, ":"+c.endpoint.Port...)
+	}
+	if c.Authorization != "" {
+		to = append(append(to, "\r\nAuthorization: "...), c.Authorization...)
 	}
 	to = append(to, "\r\nContent-Type: application/json\r\nContent-Length: "...)
 	to = strconv.AppendInt(to, int64(len(body)), 10)

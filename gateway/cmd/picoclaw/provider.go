@@ -1,0 +1,68 @@
+//go:build telegram
+
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"os"
+
+	"slimdeploy/gateway/internal/config"
+	"slimdeploy/gateway/internal/logline"
+	"slimdeploy/gateway/internal/openai"
+	"slimdeploy/gateway/internal/reply"
+)
+
+// newProvider makes what answers messages, and what ends an answer that is under way.
+func newProvider(a *config.Answers) (provider reply.Provider, interrupt func(), err error) {
+	if a.Provider == "echo" {
+		return reply.Echo{}, func() {}, nil
+	}
+	key, warning, err := config.Secret(a.Key, a.KeyFile)
+	if err != nil {
+		return nil, nil, errors.New("providers.openai.api_key_file: " + err.Error())
+	}
+	if warning != "" {
+		logline.Warn(warning)
+	}
+	for i := range len(key) {
+		if key[i] <= ' ' || key[i] >= 0x7F {
+			return nil, nil, errors.New("providers.openai.api_key holds characters that no key has")
+		}
+	}
+	if a.Model == "" {
+		return nil, nil, errors.New("agents.defaults.model is missing: which model is to answer?")
+	}
+	trusted, err := security(a.CAFile)
+	if err != nil {
+		return nil, nil, errors.New("providers.openai.ca_file: " + err.Error())
+	}
+	model := openai.New(openai.Settings{
+		Endpoint: a.Endpoint, Key: key, Model: a.Model, System: a.System,
+		MaxTokens: a.MaxTokens, Temperature: a.Temperature, Turns: a.Turns,
+	}, trusted)
+	return model, model.Interrupt, nil
+}
+
+// security is how TLS is spoken; caFile is empty where the system's certificates are to be trusted.
+func security(caFile string) (*tls.Config, error) {
+	trusted := &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		// Without the post-quantum exchange that Go offers by default: its key shares alone are over a KiB a connection.
+		CurvePreferences:   []tls.CurveID{tls.X25519, tls.CurveP256},
+		ClientSessionCache: tls.NewLRUClientSessionCache(1),
+	}
+	if caFile == "" {
+		return trusted, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, err
+	}
+	trusted.RootCAs = x509.NewCertPool()
+	if !trusted.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, errors.New(caFile + " holds no certificate")
+	}
+	return trusted, nil
+}
