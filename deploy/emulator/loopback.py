@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -100,10 +101,7 @@ class LoopbackBoard:
 
     def user_side(self) -> UserSide:
         """The users of the stand-in, in its daemon."""
-        return AskedUserSide(self._ask)
-
-    def _ask(self, operation: str, arguments: dict[str, Any], deadline_s: float) -> dict[str, Any]:
-        return _ask(self, operation, arguments, deadline_s)
+        return AskedUserSide(partial(_ask, self))
 
 
 def _folder(name: str) -> Path:
