@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fabric import Config, Connection
-from paramiko import Channel, ChannelException, ProxyCommand, SSHException, Transport
+from paramiko import Channel, ChannelException, SSHException, Transport
 from paramiko.config import SSHConfig
 
 from deploy.errors import BadAnswer, BadFile, ConnectionLost, DeadlineExceeded, ForwardRefused, HostError, Unreachable
@@ -26,6 +26,7 @@ from deploy.transport.host_keys import JudgedByUs, Trust
 from deploy.transport.lead_back import lead
 from deploy.transport.login import Login
 from deploy.transport.protocol import Completed, Progress, Script
+from deploy.transport.proxy_command import CommandSocket
 
 MOST_ANSWER_BYTES = 1024 * 1024
 
@@ -35,7 +36,7 @@ CONNECT_FAILED = 2
 KEEPALIVE_S = 15
 """How often an idle connection asks whether the other side still acknowledges."""
 
-LEAD_BACK_S, GRACE_S = 10.0, 2.0
+LEAD_BACK_S = 10.0
 
 _QUIET = logging.getLogger("paramiko")
 
@@ -59,7 +60,8 @@ def connect(
     trust = Trust.of(host, accept_new=accept_new_host_key)
     where = str(host) if host.port is not None else str(replace(host, port=connection.port))
     hops = list(_hops(connection))
-    with _named(where, hops):
+    command = hops[-1].gateway
+    with _named(where, hops, command):
         for hop in hops:
             files = [Path(name) for name in hop.connect_kwargs.get("key_filename", [])]
             only = hop.ssh_config.get("identitiesonly", "no").lower() == "yes"
@@ -69,8 +71,9 @@ def connect(
                 hop.user, where if hop is connection else str(Host(hop.host, hop.user, hop.port)), (*files,), only
             )
             _prepare(hop, trust, login, connect_timeout_s)
-        if hops[-1].gateway is None:
-            hops[-1].connect_kwargs["sock"] = _dial(hops[-1].host, hops[-1].port, connect_timeout_s)
+        first = hops[-1]
+        first.connect_kwargs["sock"] = _dial(first.host, first.port, connect_timeout_s, command)
+        first.gateway = None  # a ProxyCommand, which Fabric would leave to Paramiko
         connection.open()
         connection.transport.set_keepalive(KEEPALIVE_S)
     return SshTransport(connection, str(host))
@@ -119,7 +122,9 @@ def _prepare(hop: Connection, trust: Trust, login: Login, timeout_s: float) -> N
     }
 
 
-def _dial(address: str, port: int, timeout_s: float) -> socket.socket:
+def _dial(address: str, port: int, timeout_s: float, command: str | None) -> socket.socket:
+    if command is not None:
+        return CommandSocket.to(command)
     where = str(Host(address, port=port))
     try:
         dialled = socket.create_connection((address, port), timeout=timeout_s)
@@ -138,13 +143,13 @@ def _dial(address: str, port: int, timeout_s: float) -> socket.socket:
 
 
 @contextmanager
-def _named(where: str, hops: list[Connection]) -> Iterator[None]:
+def _named(where: str, hops: list[Connection], command: str | None) -> Iterator[None]:
     """Turn what goes wrong while connecting into our own errors; every connection is closed then."""
     try:
         yield
     except BaseException as error:
         _close(hops)
-        problem = _problem(error, where, hops)
+        problem = _problem(error, where, hops[0].port, command)
         if problem is None:
             raise
         raise problem from error
@@ -153,21 +158,14 @@ def _named(where: str, hops: list[Connection]) -> Iterator[None]:
 def _close(hops: list[Connection]) -> None:
     """Also what Fabric leaves open: connections that are lost, and jump hosts."""
     for hop in hops:
-        transport = hop.client.get_transport()
         with suppress(Exception):
             hop.client.close()
-        if transport is not None and isinstance(transport.sock, ProxyCommand):
-            transport.sock.process.kill()
-            transport.join(GRACE_S)  # it reads the command's pipes
-            with transport.sock.process:  # Paramiko leaves the pipes open and the zombie unburied
-                pass
         dialled = hop.connect_kwargs.get("sock")
         if dialled is not None:
             dialled.close()
 
 
-def _problem(error: BaseException, where: str, hops: list[Connection]) -> HostError | None:
-    port, command = hops[0].port, hops[-1].gateway
+def _problem(error: BaseException, where: str, port: int, command: str | None) -> HostError | None:
     match error:
         case HostError():
             return None

@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -395,10 +396,43 @@ def test_a_jump_host_is_gone_through_and_its_key_is_checked_too(
     assert not set(threading.enumerate()) - before
 
 
-def test_a_proxy_command_that_leads_nowhere_says_so(configured: Callable[..., None]) -> None:
-    configured(" ProxyCommand false")
-    with pytest.raises(Unreachable, match="ProxyCommand"):
-        ssh.connect(Host("myboard"), connect_timeout_s=1)
+CARRIER = """
+import os, socket, sys, threading
+open(sys.argv[3], "w").write(str(os.getpid()))
+there = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+def up():
+    while data := os.read(0, 65536):
+        there.sendall(data)
+    there.shutdown(socket.SHUT_WR)
+threading.Thread(target=up, daemon=True).start()
+while data := there.recv(65536):
+    os.write(1, data)
+"""
+
+
+def test_a_proxy_command_carries_the_connection_and_ends_with_it(
+    real_server: Server, configured: Callable[..., None], tmp_path: Path
+) -> None:
+    (tmp_path / "carry.py").write_text(CARRIER)
+    pid_file = tmp_path / "pid"
+    configured(
+        f" IdentityFile {real_server.key}\n"
+        f' ProxyCommand {sys.executable} "{tmp_path / "carry.py"}" %h %p "{pid_file}" 3'
+    )
+    data = os.urandom(1_000_000)
+    with closing(ssh.connect(Host("myboard"))) as transport:
+        assert transport.run(Script("try", "cat", payload=data)).stdout == data
+        assert Path(f"/proc/{pid_file.read_text()}").exists()
+    assert not Path(f"/proc/{pid_file.read_text()}").exists()
+
+
+def test_a_proxy_command_that_leads_nowhere_says_so_at_once(configured: Callable[..., None]) -> None:
+    began = time.monotonic()
+    for command in ("false", "no-such-command-here", "echo no SSH"):
+        configured(f" ProxyCommand {command}")
+        with pytest.raises(Unreachable, match="ProxyCommand"):
+            ssh.connect(Host("myboard"))
+    assert time.monotonic() - began < 5
 
 
 def test_an_ssh_config_that_cannot_be_read_is_a_bad_file(configured: Callable[..., None]) -> None:
