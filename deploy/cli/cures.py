@@ -71,6 +71,9 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     errors.CommandFailed: lambda _: "Look at what the board printed above; --dry-run shows the script.",
     errors.BadAnswer: lambda _: "The login shell has to be a POSIX sh that prints nothing strange by itself.",
     errors.Refused: lambda error: REFUSED[error.reason],
+    errors.LoopbackFailed: lambda error: (
+        f"Take it down and bring it up again: {PROGRAM} emulate.down --board {error.host}, then emulate.up."
+    ),
     errors.NotReady: lambda _: "The log above says why; a refused token is the usual cause.",
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 from invoke.exceptions import Exit
 
 from deploy.cli.cures import cure
-from deploy.errors import BuildFailed, CommandFailed, NotReady, SlimdeployError
+from deploy.errors import BuildFailed, CommandFailed, LoopbackFailed, NotReady, SlimdeployError
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
@@ -25,6 +25,8 @@ def evidence_of(error: SlimdeployError) -> str:
             return text
         case NotReady(log=text) if text:
             return f"the end of the gateway's log:\n{text}"
+        case LoopbackFailed(log=text) if text:
+            return f"the end of the board's log:\n{text}"
         case CommandFailed(stdout=stdout, stderr=stderr):
             return "\n".join(part for part in (stdout, stderr) if part.strip())
     return ""
