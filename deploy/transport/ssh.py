@@ -86,13 +86,16 @@ def _connection(host: Host, board_user: str, board_port: int) -> Connection:
         config = Config(overrides={"load_ssh_configs": own is None}, ssh_config=own, lazy=True)
         config.load_ssh_config()
         found = config.base_ssh_config.lookup(host.address)
-        return Connection(
+        connection = Connection(
             host.address,
             user=host.user or found.get("user") or board_user,
             port=host.port or int(found.get("port", board_port)),
             config=config,
             forward_agent=False,
         )
+        if found.get("proxyjump", "").lower() == "none":  # ssh_config(5); Fabric takes it for a host's name
+            connection.gateway = None
+        return connection
     except (SSHException, OSError, ValueError) as error:
         raise BadFile("~/.ssh/config", [f"it can't be read: {error}"]) from error
 

@@ -361,6 +361,8 @@ def says_hello(host: Host, **more: Any) -> bool:
 def test_an_alias_of_the_users_ssh_config_works(real_server: Server, configured: Callable[..., None]) -> None:
     configured(f" IdentityFile ~/.ssh/not-there\n IdentityFile {real_server.key}")
     assert says_hello(Host("myboard"), board_user="nobody-at-all", board_port=1)
+    configured(f" ProxyJump none\n IdentityFile {real_server.key}")
+    assert says_hello(Host("myboard"))
     with pytest.raises(AuthenticationRefused, match="nobody-at-all"):
         ssh.connect(Host("myboard", "nobody-at-all"))
 
