@@ -7,8 +7,8 @@ from __future__ import annotations
 
 HASH = """\
 hash_of() {
-    if command -v sha256sum >/dev/null 2>&1; then set -- "$(sha256sum <"$1" 2>/dev/null)"
-    elif command -v openssl >/dev/null 2>&1; then set -- "$(openssl dgst -sha256 <"$1" 2>/dev/null)"; set -- "${1##* }"
+    if command -v sha256sum >/dev/null 2>&1; then set -- "$(sha256sum 2>/dev/null <"$1")"
+    elif command -v openssl >/dev/null 2>&1; then set -- "$(openssl dgst -sha256 2>/dev/null <"$1")"; set -- "${1##* }"
     else return 1; fi
     [ -n "$1" ] && printf '%s\\n' "${1%% *}"
 }
