@@ -7,11 +7,12 @@ import (
 
 	"slimdeploy/gateway/internal/config"
 	"slimdeploy/gateway/internal/health"
+	"slimdeploy/gateway/internal/pages"
 )
 
 type channel struct{ stats *health.Stats }
 
-func newChannel(*config.Config) (*channel, error) {
+func newChannel(*config.Config, pages.Program) (*channel, error) {
 	return nil, errors.New("this binary was built without a channel; build it with -tags telegram")
 }
 

@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"slimdeploy/gateway/internal/config"
@@ -25,7 +24,7 @@ type channel struct {
 	poller    *telegram.Poller
 }
 
-func newChannel(settings *config.Config) (*channel, error) {
+func newChannel(settings *config.Config, program pages.Program) (*channel, error) {
 	t := settings.Telegram
 	if !t.Enabled {
 		return nil, errNoChannel
@@ -59,7 +58,7 @@ func newChannel(settings *config.Config) (*channel, error) {
 		},
 		Access:     t.AllowFrom,
 		OffsetFile: filepath.Join(filepath.Dir(settings.Path), "telegram.offset"),
-		Exchanged:  releasePages,
+		Exchanged:  func() { giveBack(program) },
 	}}, nil
 }
 
@@ -78,13 +77,4 @@ func (c *channel) run(stop <-chan struct{}) error {
 		return errors.Join(errUnusable, err)
 	}
 	return err
-}
-
-func releasePages() {
-	released, err := pages.Release()
-	if err != nil {
-		logline.Warn("the start-up pages are kept", "error", err.Error())
-		return
-	}
-	logline.Info("the start-up pages are given back", "mapped_kib", strconv.Itoa(released/1024))
 }

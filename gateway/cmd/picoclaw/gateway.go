@@ -26,13 +26,14 @@ func runGateway(flag string) int {
 	if settings == nil {
 		return code
 	}
+	program := narrow()
 	for _, key := range settings.Ignored {
 		logline.Info("a key of the config is not used here", "key", key)
 	}
 	if warning := config.Exposed(settings.Path); warning != "" {
 		logline.Warn(warning)
 	}
-	channel, err := newChannel(settings)
+	channel, err := newChannel(settings, program)
 	if err != nil {
 		logline.Error("the gateway does not start", "error", err.Error())
 		return exitConfig

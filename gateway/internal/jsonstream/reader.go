@@ -42,6 +42,11 @@ func NewReader(in *bufio.Reader) *Reader {
 	return &Reader{in: in, line: 1, ahead: -1}
 }
 
+// Reset makes the reader read another document from in.
+func (r *Reader) Reset(in *bufio.Reader) {
+	*r = Reader{in: in, line: 1, ahead: -1, scratch: r.scratch}
+}
+
 // Position is where the next byte stands, counted from 1.
 func (r *Reader) Position() (line, column int) {
 	return r.line, r.column + 1

@@ -96,7 +96,7 @@ func (p *Provider) rest() {
 }
 
 func (p *Provider) ask(chat int64, text string) (said said, err error) {
-	err = p.client.Post("/chat/completions", p.request(chat, text), answerTime, func(status int, body io.Reader) error {
+	err = p.client.Post([]byte("/chat/completions"), p.request(chat, text), answerTime, func(status int, body io.Reader) error {
 		return said.read(status, body)
 	})
 	switch {

@@ -18,39 +18,58 @@ const (
 	elfSegmentRelro   = 0x6474e552
 )
 
-// Release drops the pages of the program's own read-only mappings from this process (madvise(2), MADV_DONTNEED), and
-// makes the kernel bring back less around each page that is needed again. The pages are the file's, unchanged; what is
-// run again comes back. By the end of start-up nearly the whole binary is resident, most of it never to be run again.
-//
-// It returns how many bytes are mapped so; 0 where the program is position-independent or linked with libc, because the
-// loader has then written into pages that are read-only by now, and they would come back without what was written.
-func Release() (mapped int, err error) {
+// Program is where the program's own read-only mappings lie: its text and its constants.
+type Program struct {
+	spans []span
+}
+
+type span struct{ start, end uintptr }
+
+// Own finds them. There are none where the program is position-independent or linked with libc: the loader has then
+// written into pages that are read-only by now, and they would come back without what was written.
+func Own() (Program, error) {
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {
-		return 0, err
+		return Program{}, err
 	}
 	file, err := os.Open("/proc/self/exe")
 	if err != nil {
-		return 0, err
+		return Program{}, err
 	}
 	defer file.Close()
 	if fixed, err := isFixed(file); err != nil || !fixed {
-		return 0, err
+		return Program{}, err
 	}
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
-		return 0, err
+		return Program{}, err
 	}
+	var program Program
 	for line := range bytes.Lines(maps) {
-		start, end, ok := ownReadOnly(line, exe)
-		if !ok {
-			continue
+		if start, end, ok := ownReadOnly(line, exe); ok {
+			program.spans = append(program.spans, span{start, end})
 		}
-		split(start, end)
-		if err := advise(start, end, syscall.MADV_DONTNEED); err != nil {
+	}
+	return program, nil
+}
+
+// Narrow makes the kernel bring in less around each page that is needed. It is called once, as early as possible.
+func (p Program) Narrow() {
+	for _, s := range p.spans {
+		split(s.start, s.end)
+	}
+}
+
+// Release drops the pages from this process (madvise(2), MADV_DONTNEED). They are the file's, unchanged; what is run again
+// comes back. What only the start needed does not.
+//
+// It returns how many bytes are mapped so.
+func (p Program) Release() (mapped int, err error) {
+	for _, s := range p.spans {
+		if err := advise(s.start, s.end, syscall.MADV_DONTNEED); err != nil {
 			return mapped, err
 		}
-		mapped += int(end - start)
+		mapped += int(s.end - s.start)
 	}
 	return mapped, nil
 }

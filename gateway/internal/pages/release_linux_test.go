@@ -41,7 +41,13 @@ type report struct {
 func child() {
 	before := exercise()
 	r := report{BeforeKiB: fileKiB()}
-	mapped, err := Release()
+	program, err := Own()
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	program.Narrow()
+	mapped, err := program.Release()
 	r.AfterKiB = fileKiB()
 	if err != nil {
 		fmt.Println(err)

@@ -43,12 +43,27 @@ type Bot struct {
 	path   string // holds the token
 	// What one call needs and the next one uses again.
 	body    []byte
+	method  []byte
 	updates []Update
+	buffer  *bufio.Reader
+	json    *jsonstream.Reader
+	answer  reading
+	read    func(status int, content io.Reader) error // readAnswer, made once
+}
+
+// reading is what has been read of an answer of the Bot API.
+type reading struct {
+	result   func(*jsonstream.Reader) error
+	ok, came bool
+	failure  Failure
 }
 
 // NewBot makes a bot; nothing is sent yet.
 func NewBot(endpoint wire.Endpoint, token string, config *tls.Config) *Bot {
-	return &Bot{client: wire.NewClient(endpoint, config), path: "/bot" + token + "/"}
+	b := &Bot{client: wire.NewClient(endpoint, config), path: "/bot" + token + "/", buffer: bufio.NewReaderSize(nil, 1024)}
+	b.json = jsonstream.NewReader(b.buffer)
+	b.read = b.readAnswer
+	return b
 }
 
 func (b *Bot) token() string {
@@ -168,47 +183,57 @@ func readMember[T any](r *jsonstream.Reader, name string, read func(*jsonstream.
 
 // call makes one request and reads its answer: {"ok":…,"result":…} or {"ok":false,"error_code":…,"description":…}.
 func (b *Bot) call(method string, body []byte, limit time.Duration, result func(*jsonstream.Reader) error) error {
-	return b.client.Post(b.path+method, body, limit, func(status int, content io.Reader) error {
-		failure := &Failure{Code: status}
-		ok, answered := false, false
-		r := jsonstream.NewReader(bufio.NewReaderSize(content, 1024))
-		err := r.Object(func(key string) (err error) {
-			switch key {
-			case "ok":
-				ok, err = r.Bool()
-			case "result":
-				answered = true
-				err = result(r)
-			case "error_code":
-				var code int64
-				code, err = r.Int64()
-				failure.Code = int(code)
-			case "description":
-				failure.Description, err = r.String(maxDescription)
-			case "parameters":
-				var seconds int64
-				seconds, err = readMember(r, "retry_after", (*jsonstream.Reader).Int64)
-				failure.RetryAfter = int(min(max(seconds, 0), 3600))
-			default:
-				err = r.Skip()
-			}
-			return err
-		})
-		var noJSON *jsonstream.SyntaxError
-		switch {
-		case errors.As(err, &noJSON) && status != 200:
-			// A proxy's page, such as "502 Bad Gateway". What it says of the request or the token is not Telegram's word.
-			return errors.New("no Bot API answered, but something with status " + strconv.Itoa(status))
-		case err != nil:
-			return errors.New(errBroken.Error() + ": " + err.Error())
-		case ok && answered:
-			return nil
-		case ok:
-			return errBroken
-		}
-		failure.Description = strings.ReplaceAll(failure.Description, b.token(), "…") // a stand-in may repeat the path
-		return &refusal{failure}
-	})
+	b.answer = reading{result: result}
+	b.method = append(append(b.method[:0], b.path...), method...)
+	return b.client.Post(b.method, body, limit, b.read)
+}
+
+func (b *Bot) readAnswer(status int, content io.Reader) error {
+	a := &b.answer
+	a.ok, a.came, a.failure = false, false, Failure{Code: status}
+	b.buffer.Reset(content)
+	b.json.Reset(b.buffer)
+	err := b.json.Object(b.readMember)
+	b.buffer.Reset(nil)
+	var noJSON *jsonstream.SyntaxError
+	switch {
+	case err != nil && errors.As(err, &noJSON) && status != 200:
+		// A proxy's page, such as "502 Bad Gateway". What it says of the request or the token is not Telegram's word.
+		return errors.New("no Bot API answered, but something with status " + strconv.Itoa(status))
+	case err != nil:
+		return errors.New(errBroken.Error() + ": " + err.Error())
+	case a.ok && a.came:
+		return nil
+	case a.ok:
+		return errBroken
+	}
+	failure := a.failure
+	failure.Description = strings.ReplaceAll(failure.Description, b.token(), "…") // a stand-in may repeat the path
+	return &refusal{&failure}
+}
+
+func (b *Bot) readMember(key string) (err error) {
+	a := &b.answer
+	switch key {
+	case "ok":
+		a.ok, err = b.json.Bool()
+	case "result":
+		a.came = true
+		err = a.result(b.json)
+	case "error_code":
+		var code int64
+		code, err = b.json.Int64()
+		a.failure.Code = int(code)
+	case "description":
+		a.failure.Description, err = b.json.String(maxDescription)
+	case "parameters":
+		var seconds int64
+		seconds, err = readMember(b.json, "retry_after", (*jsonstream.Reader).Int64)
+		a.failure.RetryAfter = int(min(max(seconds, 0), 3600))
+	default:
+		err = b.json.Skip()
+	}
+	return err
 }
 
 var errBroken = errors.New("the Bot API's answer can't be read")

@@ -48,6 +48,8 @@ type Poller struct {
 	unconfirmed bool
 	lastUpdate  time.Time
 	refused     refusals
+	current     int64      // the chat that is answered
+	typing      func()     // showTyping, made once
 	html        []byte     // the buffer for a reply's markup
 	sending     sync.Mutex // held while a reply is on its way
 }
@@ -65,6 +67,7 @@ func (p *Poller) Run(stop <-chan struct{}) error {
 		}
 	}()
 	defer p.Bot.Close()
+	p.typing = p.showTyping
 	p.offset, p.lastUpdate = offsetFile(p.OffsetFile).load(p.Bot.number()), time.Now()
 	if err := p.again(stop, p.introduce); err != nil {
 		return p.end(err, interrupted)
@@ -163,12 +166,14 @@ func (p *Poller) receive(stop <-chan struct{}, message *Message) error {
 		return p.deliver(stop, message, Reply{Text: refusalText + strconv.FormatInt(message.From, 10) + "."})
 	}
 	p.Stats.Inbound.Add(1)
-	typing := func() {
-		if err := p.Bot.Typing(message.Chat); err != nil {
-			logline.Warn("that it types could not be shown", "error", err.Error())
-		}
+	p.current = message.Chat
+	return p.deliver(stop, message, p.Handle(message, p.typing))
+}
+
+func (p *Poller) showTyping() {
+	if err := p.Bot.Typing(p.current); err != nil {
+		logline.Warn("that it types could not be shown", "error", err.Error())
 	}
-	return p.deliver(stop, message, p.Handle(message, typing))
 }
 
 func (p *Poller) firstPause() time.Duration {

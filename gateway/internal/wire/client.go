@@ -36,7 +36,10 @@ type Client struct {
 	endpoint Endpoint
 	config   *tls.Config
 	reader   *bufio.Reader
-	request  []byte
+	// What one exchange needs and the next one uses again.
+	request []byte
+	content content
+	waste   [512]byte
 
 	mu          sync.Mutex // guards what follows
 	conn        net.Conn
@@ -104,7 +107,7 @@ func (c *Client) drop() {
 //
 // Where a kept-alive connection turns out to be closed before a byte of the answer came, the request is sent once more on
 // a new one: servers close idle connections, and a message that may arrive twice is better than one that is lost.
-func (c *Client) Post(path string, body []byte, limit time.Duration, read func(status int, body io.Reader) error) error {
+func (c *Client) Post(path, body []byte, limit time.Duration, read func(status int, body io.Reader) error) error {
 	deadline := time.Now().Add(limit)
 	c.mu.Lock()
 	kept := c.conn != nil
@@ -117,7 +120,7 @@ func (c *Client) Post(path string, body []byte, limit time.Duration, read func(s
 }
 
 func (c *Client) exchange(
-	path string, body []byte, deadline time.Time, read func(status int, body io.Reader) error,
+	path, body []byte, deadline time.Time, read func(status int, body io.Reader) error,
 ) (answered bool, err error) {
 	defer func() {
 		if err != nil {
@@ -149,12 +152,12 @@ func (c *Client) exchange(
 	if err != nil {
 		return true, err
 	}
-	content := &bounded{in: head.body(c.reader), left: maxBody}
+	content := c.content.of(head, c.reader)
 	if err := read(head.status, content); err != nil {
 		return true, err
 	}
 	// Bytes that nobody asked for would be taken for the next answer.
-	if !head.keepAlive || !drained(content) || c.reader.Buffered() > 0 {
+	if !head.keepAlive || !c.drained(content) || c.reader.Buffered() > 0 {
 		c.drop()
 	}
 	return true, nil
@@ -222,7 +225,7 @@ func (c *Client) dial(deadline time.Time) (net.Conn, error) {
 }
 
 // render puts head and body into one buffer, so that they leave in one TLS record and one packet.
-func (c *Client) render(path string, body []byte) []byte {
+func (c *Client) render(path, body []byte) []byte {
 	to := append(c.request[:0], "POST "...)
 	to = append(to, c.endpoint.Prefix...)
 	to = append(to, path...)
@@ -232,8 +235,8 @@ func (c *Client) render(path string, body []byte) []byte {
 		host = "[" + host + "]"
 	}
 	to = append(to, host...)
-	if standard := map[bool]string{true: "443", false: "80"}[c.endpoint.TLS]; c.endpoint.Port != standard {
-		to = append(to, ":"+c.endpoint.Port...)
+	if standard := c.endpoint.TLS && c.endpoint.Port == "443" || !c.endpoint.TLS && c.endpoint.Port == "80"; !standard {
+		to = append(append(to, ':'), c.endpoint.Port...)
 	}
 	if c.Authorization != "" {
 		to = append(append(to, "\r\nAuthorization: "...), c.Authorization...)
@@ -249,7 +252,13 @@ func (c *Client) render(path string, body []byte) []byte {
 }
 
 // drained reads what is left of a body; false where that is too much to be worth it.
-func drained(body io.Reader) bool {
-	_, err := io.CopyN(io.Discard, body, maxDrain)
-	return errors.Is(err, io.EOF)
+func (c *Client) drained(body io.Reader) bool {
+	for left := maxDrain; left > 0; {
+		n, err := body.Read(c.waste[:])
+		if err != nil {
+			return errors.Is(err, io.EOF)
+		}
+		left -= n
+	}
+	return false
 }

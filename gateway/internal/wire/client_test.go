@@ -57,7 +57,7 @@ func TestTheRestOfAHalfReadBodyDoesNotSpoilTheNextAnswer(t *testing.T) {
 		p := newPeer(t, always(plain(strings.Repeat("x", left))))
 		client := p.client(t)
 		for range 3 {
-			err := client.Post("/", nil, testTime, func(status int, body io.Reader) error {
+			err := client.Post([]byte("/"), nil, testTime, func(status int, body io.Reader) error {
 				_, err := io.ReadFull(body, make([]byte, 10))
 				return err
 			})
@@ -180,7 +180,7 @@ func TestACallEndsWithItsTime(t *testing.T) {
 			c.request() // holds the connection open
 		})
 		start := time.Now()
-		err := p.client(t).Post("/", nil, 100*time.Millisecond, func(_ int, body io.Reader) error {
+		err := p.client(t).Post([]byte("/"), nil, 100*time.Millisecond, func(_ int, body io.Reader) error {
 			_, err := io.ReadAll(body)
 			return err
 		})

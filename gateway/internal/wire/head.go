@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"strconv"
@@ -28,39 +29,40 @@ type head struct {
 // readHead reads the status line and the fields (RFC 9112, sections 4 and 5); interim answers (1xx) are passed over.
 func readHead(in *bufio.Reader) (head, error) {
 	read := 0
-	line := func() (string, error) {
+	line := func() ([]byte, error) { // valid until the next one
 		text, err := in.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
-			return "", errLong
+			return nil, errLong
 		}
 		if err != nil {
-			return "", unexpected(err)
+			return nil, unexpected(err)
 		}
 		if read += len(text); read > maxHead {
-			return "", errLong
+			return nil, errLong
 		}
-		return strings.TrimRight(string(text), "\r\n"), nil
+		return bytes.TrimRight(text, "\r\n"), nil
 	}
 	for {
 		status, err := line()
 		if err != nil {
 			return head{}, err
 		}
-		version, rest, _ := strings.Cut(status, " ")
-		if (version != "HTTP/1.1" && version != "HTTP/1.0") || len(rest) < 3 || (len(rest) > 3 && rest[3] != ' ') {
+		version, rest, _ := bytes.Cut(status, space)
+		old := string(version) == "HTTP/1.0"
+		if (string(version) != "HTTP/1.1" && !old) || len(rest) < 3 || (len(rest) > 3 && rest[3] != ' ') {
 			return head{}, errHead
 		}
-		code, err := strconv.Atoi(rest[:3])
-		if err != nil || code < 100 {
+		code, ok := decimal(rest[:3])
+		if !ok || code < 100 {
 			return head{}, errHead
 		}
-		h := head{status: code, length: -1, keepAlive: version == "HTTP/1.1"}
+		h := head{status: int(code), length: -1, keepAlive: !old}
 		for {
 			field, err := line()
 			if err != nil {
 				return head{}, err
 			}
-			if field == "" {
+			if len(field) == 0 {
 				break
 			}
 			if err := h.add(field); err != nil {
@@ -71,7 +73,7 @@ func readHead(in *bufio.Reader) (head, error) {
 			if code == 204 || code == 304 {
 				h.length, h.chunked = 0, false
 			}
-			if h.length < 0 && !h.chunked || h.chunked && version == "HTTP/1.0" { // sections 6.3 and 6.1
+			if h.length < 0 && !h.chunked || h.chunked && old { // sections 6.3 and 6.1
 				h.keepAlive = false
 			}
 			return h, nil
@@ -79,31 +81,44 @@ func readHead(in *bufio.Reader) (head, error) {
 	}
 }
 
-func (h *head) add(field string) error {
-	name, value, found := strings.Cut(field, ":")
+// The names of fields, in whatever case they come, and what separates them.
+var (
+	contentLength    = []byte("Content-Length")
+	transferEncoding = []byte("Transfer-Encoding")
+	connection       = []byte("Connection")
+	codingChunked    = []byte("chunked")
+	tokenClose       = []byte("close")
+	tokenKeepAlive   = []byte("keep-alive")
+	space, colon     = []byte(" "), []byte(":")
+)
+
+func (h *head) add(field []byte) error {
+	name, value, found := bytes.Cut(field, colon)
 	// White space in a name is a folded line or worse: what the server means can't be told (sections 5.1 and 5.2).
-	if !found || strings.ContainsAny(name, " \t") {
+	if !found || bytes.ContainsAny(name, " \t") {
 		return errHead
 	}
-	value = strings.TrimSpace(value)
+	value = bytes.TrimSpace(value)
 	switch {
-	case strings.EqualFold(name, "Content-Length"):
-		length, err := strconv.ParseUint(value, 10, 62)
-		if err != nil || (h.length >= 0 && h.length != int64(length)) {
+	case bytes.EqualFold(name, contentLength):
+		length, ok := decimal(value)
+		if !ok || (h.length >= 0 && h.length != length) {
 			return errHead
 		}
-		h.length = int64(length)
-	case strings.EqualFold(name, "Transfer-Encoding"):
-		if !strings.EqualFold(value, "chunked") {
+		h.length = length
+	case bytes.EqualFold(name, transferEncoding):
+		if !bytes.EqualFold(value, codingChunked) {
 			return errHead
 		}
 		h.chunked = true
-	case strings.EqualFold(name, "Connection"):
-		for token := range strings.SplitSeq(value, ",") {
-			token = strings.TrimSpace(token)
-			if strings.EqualFold(token, "close") {
+	case bytes.EqualFold(name, connection):
+		for len(value) > 0 {
+			var token []byte
+			token, value, _ = bytes.Cut(value, []byte(","))
+			token = bytes.TrimSpace(token)
+			if bytes.EqualFold(token, tokenClose) {
 				h.keepAlive = false
-			} else if strings.EqualFold(token, "keep-alive") {
+			} else if bytes.EqualFold(token, tokenKeepAlive) {
 				h.keepAlive = true
 			}
 		}
@@ -111,15 +126,39 @@ func (h *head) add(field string) error {
 	return nil
 }
 
-// body is the body's content; a chunked one is unwrapped, and its coding wins over a stated length (section 6.3).
-func (h head) body(in *bufio.Reader) io.Reader {
+// decimal reads digits, and nothing else; false where there is none, or where they are too many.
+func decimal(text []byte) (value int64, ok bool) {
+	if len(text) == 0 || len(text) > 18 {
+		return 0, false
+	}
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		value = value*10 + int64(c-'0')
+	}
+	return value, true
+}
+
+// content holds the readers of one body at a time, so that they need not be made anew for each.
+type content struct {
+	bounded bounded
+	exact   exact
+	chunked chunked
+}
+
+// of is the content of an answer's body; a chunked one is unwrapped, and its coding wins over a stated length (section 6.3).
+func (c *content) of(h head, in *bufio.Reader) *bounded {
+	c.bounded = bounded{in: in, left: maxBody}
 	switch {
 	case h.chunked:
-		return &chunked{in: in}
+		c.chunked = chunked{in: in}
+		c.bounded.in = &c.chunked
 	case h.length >= 0:
-		return &exact{in: in, left: h.length}
+		c.exact = exact{in: in, left: h.length}
+		c.bounded.in = &c.exact
 	}
-	return in
+	return &c.bounded
 }
 
 // exact reads just left bytes; an end before that is a fault.

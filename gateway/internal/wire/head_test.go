@@ -18,7 +18,7 @@ func answer(in *bufio.Reader) (head, string, error) {
 	if err != nil {
 		return h, "", err
 	}
-	text, err := io.ReadAll(&bounded{in: h.body(in), left: maxBody})
+	text, err := io.ReadAll(&bounded{in: new(content).of(h, in), left: maxBody})
 	return h, string(text), err
 }
 

@@ -115,7 +115,7 @@ func (p *peer) client(t *testing.T) *Client {
 
 // post makes one call and returns status and body.
 func post(client *Client, body string) (status int, answer string, err error) {
-	err = client.Post("/method", []byte(body), testTime, func(code int, content io.Reader) error {
+	err = client.Post([]byte("/method"), []byte(body), testTime, func(code int, content io.Reader) error {
 		status = code
 		text, err := io.ReadAll(content)
 		answer = string(text)
