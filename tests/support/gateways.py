@@ -91,8 +91,18 @@ class Gateways:
         self.wait_for(lambda: Path(f"/proc/{pid}/exe").readlink() == self.binary)
 
     def child_of(self, pid: int) -> int:
-        """The PID of its first child, once it has one."""
-        return int(self.wait_for(lambda: Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]))
+        """The PID of its child that executes the copy of sleep, once there is one."""
+
+        def look() -> int:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            return next((int(each) for each in children if self._executes(int(each))), 0)
+
+        return int(self.wait_for(look))
+
+    def _executes(self, pid: int) -> bool:
+        with suppress(OSError):
+            return Path(f"/proc/{pid}/exe").readlink() == self.binary
+        return False
 
     @staticmethod
     def wait_for(look: Callable[[], object], deadline_s: float = 10.0) -> str:
@@ -107,8 +117,20 @@ class Gateways:
         raise AssertionError("it did not happen in time")
 
     def end(self) -> None:
+        """End every process of the sessions that were started (timeout makes a process group of its own)."""
         for process in self.started:
-            for number in (signal.SIGCONT, signal.SIGKILL):
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, number)
+            for pid in _session(process.pid):
+                for number in (signal.SIGCONT, signal.SIGKILL):
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, number)
             process.wait(10)
+
+
+def _session(leader: int) -> list[int]:
+    """The processes of that session: field 6 of /proc/PID/stat (proc(5))."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError):
+            if folder.name.isdecimal() and (folder / "stat").read_text().rpartition(")")[2].split()[3] == str(leader):
+                found.append(int(folder.name))
+    return found
