@@ -58,7 +58,7 @@ func newChannel(settings *config.Config, program pages.Program) (*channel, error
 		},
 		Access:     t.AllowFrom,
 		OffsetFile: filepath.Join(filepath.Dir(settings.Path), "telegram.offset"),
-		Exchanged:  func() { giveBack(program) },
+		GiveBack:   func() { giveBack(program) },
 	}}, nil
 }
 

@@ -3,6 +3,7 @@ package telegram
 import (
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,12 +39,14 @@ type Poller struct {
 	Access Access
 	// OffsetFile is where the offset is kept over a restart, "" for nowhere.
 	OffsetFile string
-	// Exchanged is called once, after the first getUpdates was answered.
-	Exchanged func()
+	// GiveBack is called when memory that was needed until then is needed no more: after the first getUpdates was
+	// answered, and once more after some messages, when the garbage collector has run too.
+	GiveBack func()
 	// FirstPause is how long to rest after a first failure; each further one doubles it. 0 stands for a second.
 	FirstPause time.Duration
 
 	name        string // the bot's, without @
+	given       int    // how often GiveBack was called
 	offset      int64
 	unconfirmed bool
 	lastUpdate  time.Time
@@ -77,11 +80,22 @@ func (p *Poller) Run(stop <-chan struct{}) error {
 		if err := p.again(stop, func() error { return p.round(stop, longest) }); err != nil {
 			return p.end(err, interrupted)
 		}
-		if p.Exchanged != nil {
-			p.Exchanged()
-			p.Exchanged = nil
-		}
+		p.giveBack()
 	}
+}
+
+// warmMessages is after how many messages every part of the message path has run.
+const warmMessages = 64
+
+// giveBack calls GiveBack when it is time.
+func (p *Poller) giveBack() {
+	if p.GiveBack == nil || p.given == 1 && p.Stats.Outbound.Load() < warmMessages || p.given == 2 {
+		return
+	}
+	if p.given++; p.given == 2 {
+		runtime.GC()
+	}
+	p.GiveBack()
 }
 
 // interrupt ends what is under way. A reply may have arrived already: it gets some time to say so, or it would be sent

@@ -1,17 +1,15 @@
 package telegram
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"slimdeploy/gateway/internal/health"
 	"slimdeploy/gateway/internal/sizes"
-	"slimdeploy/gateway/internal/wire"
 )
 
 func TestMessagesAreAnsweredOnceAndInOrder(t *testing.T) {
@@ -248,24 +246,22 @@ func TestAStopEndsEveryKindOfWait(t *testing.T) {
 	}
 }
 
-func TestAnAnswerIsMadeKnownOnce(t *testing.T) {
+func TestMemoryIsGivenBackAfterTheFirstExchangeAndOnceMoreWhenAllHasRun(t *testing.T) {
 	t.Parallel()
 	api := newBotAPI(t)
-	exchanged := 0
-	endpoint, _ := wire.ParseEndpoint(api.server.URL)
-	config := api.server.Client().Transport.(*http.Transport).TLSClientConfig
-	stop := make(chan struct{})
-	p := &Poller{
-		Bot: NewBot(endpoint, token, &tls.Config{RootCAs: config.RootCAs}), Stats: health.NewStats("test", time.Minute),
-		Handle: func(m *Message, _ func()) Reply { return Reply{Text: strings.ToUpper(m.Text)} }, Exchanged: func() { exchanged++ },
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- p.Run(stop) }()
+	var given atomic.Int64
+	g := api.startWith(func(p *Poller) { p.GiveBack = func() { given.Add(1) } })
 	api.until("the long poll", func() bool { return len(api.made("getUpdates")) == 2 })
-	api.write(1, "one")
-	api.until("the reply", func() bool { return slices.Equal(api.sent(), []string{"ONE"}) })
-	close(stop)
-	if err := <-ended; err != nil || exchanged != 1 {
-		t.Error(err, exchanged)
+	if given.Load() != 1 {
+		t.Error(given.Load())
+	}
+	for number := range 2 * warmMessages {
+		api.write(int64(number+1), "x")
+	}
+	api.until("the replies", func() bool { return g.Stats.Outbound.Load() == 2*warmMessages })
+	api.write(1, "y")
+	api.until("the last reply", func() bool { return g.Stats.Outbound.Load() == 2*warmMessages+1 })
+	if given.Load() != 2 {
+		t.Error(given.Load())
 	}
 }
