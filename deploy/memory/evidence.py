@@ -27,6 +27,10 @@ _NOBODY = "there is no such process"
 
 _MOST_CHARACTERS = 400
 
+# cgroup v1 says "no ceiling" by a number near 2 ** 63: 19 digits. A longer one is no number of bytes.
+_NO_CEILING = 1 << 62
+_MOST_DIGITS = 20
+
 _AGREEMENT_SLACK_KIB = 256
 """VmRSS and the page tables are read one after the other; what a living process may move meanwhile."""
 
@@ -252,7 +256,8 @@ def _swap_devices(last: Observation) -> str:
 
 def _ceiling(last: Observation) -> Evidence:
     """The hard ceiling is shown; no limit asks for one yet, so it decides nothing."""
-    if last.ceiling == "max" or (last.ceiling.isdecimal() and int(last.ceiling) >= 1 << 62):
+    is_number = last.ceiling.isdecimal() and len(last.ceiling) <= _MOST_DIGITS
+    if last.ceiling == "max" or (is_number and int(last.ceiling) >= _NO_CEILING):
         detail = f"memory controller {last.kernel.memory_controller or 'in force'}, no ceiling set on its cgroup"
     elif last.ceiling:
         detail = f"{last.ceiling} bytes on its own cgroup"

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 KIB = 1024
 MIB = 1024 * KIB
 
 # The suffixes of GOMEMLIMIT (Go's runtime package documentation), which users know by now, and plain bytes.
 _FACTORS = {"": 1, "B": 1, "KIB": KIB, "MIB": MIB, "GIB": 1024 * MIB}
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+_SIZE = re.compile(r"\s*([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*([A-Za-z]*)\s*")
 
 
 def parse_size(text: str) -> int:
@@ -21,10 +22,10 @@ def parse_size(text: str) -> int:
     factor = _FACTORS.get(match[2].upper()) if match else None
     if match is None or factor is None:
         raise ValueError(f"{text!r} is not a size: write it as 5MiB, 5120KiB or 5242880")
-    size = float(match[1]) * factor
-    if size != int(size):
+    size = Fraction(match[1]) * factor
+    if size.denominator != 1:
         raise ValueError(f"{text!r} is not a whole number of bytes")
-    return int(size)
+    return size.numerator
 
 
 def go_size(size_bytes: int) -> str:
