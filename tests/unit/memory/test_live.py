@@ -1,0 +1,283 @@
+"""Trap 3: messages that never arrived. A live reading stands only where both sides counted the same, over TLS."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateways import QUICK, Gateways
+from readings import failed, names_no_figure
+
+from deploy.board_shell.health import Health
+from deploy.errors import ForwardRefused
+from deploy.memory import live
+from deploy.memory.budget import judge
+from deploy.memory.live import Load, counters, did_the_work, live_reading
+from deploy.model.layout import Layout
+from deploy.model.reading import Process, Reading
+from deploy.model.verdict import Budget, Outcome
+from deploy.telegram.counts import BurstCount
+from deploy.transport.local import LocalTransport
+
+PROCESS = Process(4242, 123456)
+BEFORE = Health(
+    ready=True,
+    version="1",
+    pid=4242,
+    uptime_s=9,
+    inbound=7,
+    outbound=7,
+    errors=0,
+    telegram_state="ok",
+    telegram_detail="",
+    tls="",
+)
+AFTER = replace(BEFORE, inbound=57, outbound=57)
+BURST = BurstCount(50, 50, 50, "TLSv1.3", "TLS_AES_128_GCM_SHA256", 1.5)
+
+
+# --- the proof by itself
+
+
+def test_both_sides_agree_over_tls() -> None:
+    proof = did_the_work(PROCESS, 50, BURST, BEFORE, AFTER)
+    assert (proof.ok, proof.required) == (True, True)
+    assert proof.detail == "50 messages sent, 50 received, 50 answered, over TLSv1.3 TLS_AES_128_GCM_SHA256"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"process": None}, "no gateway runs"),
+        ({"before": None}, "does not answer on its health port"),
+        ({"burst": None}, "no message was sent"),
+        ({"after": None}, "after the messages"),
+        ({"after": replace(AFTER, pid=1)}, "another process answers on the health port: PID 1 instead of 4242"),
+        ({"before": replace(BEFORE, pid=1)}, "another process answers"),
+        ({"burst": replace(BURST, sent=49, delivered=49, answered=49)}, "50 were to be sent"),
+        (
+            {"burst": replace(BURST, delivered=0, answered=0), "after": BEFORE},
+            "50 messages sent, 0 received, 0 answered",
+        ),
+        ({"burst": replace(BURST, delivered=49)}, "do not agree"),
+        ({"burst": replace(BURST, answered=49)}, "do not agree"),
+        ({"burst": replace(BURST, answered=51)}, "do not agree"),
+        ({"after": replace(AFTER, inbound=56)}, "do not agree"),
+        ({"after": replace(AFTER, inbound=58)}, "do not agree"),
+        ({"after": replace(AFTER, inbound=50)}, "do not agree"),  # the counter since the start is no count of the load
+        ({"after": replace(AFTER, outbound=56)}, "the gateway itself counts 49 replies"),
+        ({"after": replace(AFTER, inbound=0, outbound=0)}, "do not agree"),  # it was started again
+        ({"burst": replace(BURST, tls_version="", tls_cipher="")}, "not over TLS"),
+    ],
+)
+def test_whatever_does_not_agree_is_no_work_done(changes: dict[str, Any], said: str) -> None:
+    known: dict[str, Any] = {"process": PROCESS, "messages": 50, "burst": BURST, "before": BEFORE, "after": AFTER}
+    proof = did_the_work(**(known | changes))
+    assert not proof.ok
+    assert proof.required
+    assert said in proof.detail
+
+
+# --- with a process, a health page over a real socket, and users who count
+
+
+@dataclass
+class HealthPage:
+    """What a gateway says of itself on 127.0.0.1."""
+
+    pid: int
+    inbound: int = 7
+    outbound: int = 7
+    port: int = 0
+    asked: list[str] = field(default_factory=list)
+
+    def document(self) -> bytes:
+        telegram = {"state": "ok", "tls_version": "TLSv1.3", "tls_cipher": "TLS_AES_128_GCM_SHA256"}
+        counts = {"pid": self.pid, "inbound": self.inbound, "outbound": self.outbound}
+        known = {"status": "ok", "version": "1", "uptime_s": 3, "errors": 0, "telegram": telegram}
+        return json.dumps(known | counts).encode()
+
+
+class Users:
+    """The user's side: says what it was told to have counted, and lets the gateway's counters move."""
+
+    def __init__(self, page: HealthPage, count: BurstCount, *, counted: int = 50) -> None:
+        self.page, self.count, self.counted = page, count, counted
+        self.sent: list[int] = []
+
+    def burst(
+        self,
+        messages: int,
+        *,
+        chats: int | None = None,
+        deadline_s: float = 60.0,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> BurstCount:
+        self.sent.append(messages)
+        self.page.inbound += self.counted
+        self.page.outbound += self.counted
+        return self.count
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"a live reading does not {name}")
+
+
+@pytest.fixture
+def page(gateways: Gateways) -> Iterator[HealthPage]:
+    pid = gateways.supervise()
+    gateways.runs(pid)
+    known = HealthPage(pid)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            known.asked.append(self.path)
+            body = known.document()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        known.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield known
+        server.shutdown()
+        thread.join()
+
+
+def read(gateways: Gateways, users: Users, port: int, **more: Any) -> Reading:
+    return live_reading(
+        LocalTransport(), gateways.subject(), users, health_port=port, pace=QUICK, sleep=lambda _: None, **more
+    )
+
+
+def test_messages_counted_at_both_ends_make_a_live_reading(gateways: Gateways, page: HealthPage) -> None:
+    users = Users(page, BURST)
+    reading = read(gateways, users, page.port, circumstances={"board": "a\x1bboard"}, clock=lambda: 0.0)
+    assert failed(reading) == set()
+    assert users.sent == [50]
+    assert page.asked == ["/health", "/health"]
+    assert reading.live is not None
+    assert (reading.live.sent, reading.live.received, reading.live.answered) == (50, 50, 50)
+    assert reading.live.tls == "TLSv1.3 TLS_AES_128_GCM_SHA256"
+    assert reading.circumstances["board"] == "a\\x1bboard"
+    assert reading.circumstances["taken at"] == "1970-01-01T00:00:00Z"
+    assert reading.circumstances["clock skew"] != "none"
+    verdict = judge(reading, Budget())
+    assert (verdict.outcome, verdict.reason[:5]) == (Outcome.PASS, "live:")
+    assert next(proof for proof in reading.evidence if proof.name == "peak_reset").ok
+    assert reading.hwm_before_load_kib is not None
+
+
+@pytest.mark.parametrize(
+    ("count", "counted", "said"),
+    [
+        # 50 calls of sendMessage with the bot's own token: the gateway never saw one of them
+        (BurstCount(50, 0, 0, "", "", 60.0), 0, "50 messages sent, 0 received, 0 answered"),
+        (replace(BURST, delivered=49, answered=49), 49, "50 messages sent, 49 received, 49 answered"),
+        (replace(BURST, answered=49), 50, "50 messages sent, 50 received, 49 answered"),
+        (BURST, 49, "50 messages sent, 49 received, 50 answered"),
+        (replace(BURST, tls_version=""), 50, "not over TLS"),
+    ],
+)
+def test_messages_that_did_not_arrive_leave_no_figure(
+    gateways: Gateways,
+    page: HealthPage,
+    monkeypatch: pytest.MonkeyPatch,
+    count: BurstCount,
+    counted: int,
+    said: str,
+) -> None:
+    monkeypatch.setattr(live, "_COUNTERS_CATCH_UP_S", 0.05)
+    reading = read(gateways, Users(page, count, counted=counted), page.port)
+    assert failed(reading) == {"did_the_work"}
+    verdict = judge(reading, Budget(rss_kib=1 << 30))
+    assert verdict.outcome is Outcome.NOT_MEASURED
+    assert said in verdict.reason
+    assert names_no_figure(verdict)
+
+
+def test_counters_that_lag_behind_the_bot_api_are_waited_for(gateways: Gateways, page: HealthPage) -> None:
+    naps: list[float] = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 3:
+            page.inbound, page.outbound = 57, 57
+
+    reading = live_reading(
+        LocalTransport(),
+        gateways.subject(),
+        Users(page, BURST, counted=0),
+        health_port=page.port,
+        pace=QUICK,
+        sleep=nap,
+    )
+    assert failed(reading) == set()
+    assert len(naps) == 3
+
+
+def test_another_process_on_the_health_port_did_not_do_the_work_for_this_one(
+    gateways: Gateways, page: HealthPage
+) -> None:
+    page.pid = os.getpid()
+    reading = read(gateways, Users(page, BURST), page.port)
+    assert failed(reading) == {"did_the_work"}
+    assert "another process answers" in judge(reading, Budget()).reason
+
+
+def test_a_gateway_that_answers_nobody_gets_no_message(gateways: Gateways, page: HealthPage) -> None:
+    users = Users(page, BURST)
+    reading = read(gateways, users, 1)  # nothing listens there, and there is no `current` to ask instead
+    assert users.sent == []
+    assert failed(reading) == {"did_the_work"}
+    assert reading.hwm_before_load_kib is None
+
+
+def test_where_no_gateway_runs_nothing_is_sent_and_nothing_measured(gateways: Gateways) -> None:
+    users = Users(HealthPage(1), BURST)
+    reading = read(gateways, users, 1)
+    assert users.sent == []
+    verdict = judge(reading, Budget())
+    assert verdict.outcome is Outcome.NOT_MEASURED
+    assert verdict.reason.startswith("no gateway runs")
+
+
+def test_a_load_of_no_message_is_a_usage_fault(gateways: Gateways) -> None:
+    with pytest.raises(ValueError, match="one message at least"):
+        read(gateways, Users(HealthPage(1), BURST), 1, load=Load(messages=0))
+
+
+class NoForwarding(LocalTransport):
+    """This machine behind a server that forwards nothing."""
+
+    def request(self, port: int, data: bytes, deadline_s: float = 10.0) -> bytes:
+        raise ForwardRefused("administratively prohibited", self.host)
+
+
+def test_without_forwarding_the_binary_itself_is_asked(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path / "a prefix's"))
+    binary = Path(layout.current) / "picoclaw"
+    binary.parent.mkdir(parents=True)
+    document = HealthPage(77).document().decode()
+    binary.write_text(f'#!/bin/sh\n[ "$*" = "status --json --config {layout.config}" ] && echo \'{document}\'\n')
+    binary.chmod(0o755)
+    found = counters(NoForwarding(), layout, 8080)
+    assert found is not None
+    assert (found.pid, found.inbound, found.ready) == (77, 7, True)
+    binary.write_text("#!/bin/sh\necho panic >&2; exit 2\n")
+    assert counters(NoForwarding(), layout, 8080) is None
