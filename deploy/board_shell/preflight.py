@@ -5,6 +5,7 @@ Each fact stands beside its parser. Whether the board can take a release is judg
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 
@@ -32,6 +33,9 @@ CA_BUNDLES = (
     "/etc/ssl/cert.pem",
 )
 
+# No figure that a board has to tell is longer.
+_NUMBER = re.compile(r"[0-9]{1,19}")
+
 TOOLS = ("gunzip", "xz", "sha256sum", "openssl", "setsid", "od")
 
 
@@ -57,10 +61,13 @@ prefix={quote_path(layout.prefix)}
 [ {int(question.prefix_is_fixed)} = 1 ] || [ -w "$(above "$prefix")" ] || prefix={quote_path(HOME_PREFIX)}
 name={quote(layout.name)}
 pid=$(running_pid "$prefix/run/gateway.pid")
+current_hash=
+[ ! -x "$prefix/current/$name" ] || current_hash=$(hash_of "$prefix/current/$name")
 """
 
 
-_SYSTEM = "uname -s; uname -m; uname -r"
+# They come as system, release, machine, in whatever order they are asked for (POSIX, uname).
+_SYSTEM = "uname -s -r -m"
 _ELF = "od -An -v -tx1 -N 20 /proc/self/exe 2>/dev/null || hexdump -v -n 20 -e '1/1 \"%02x \"' /proc/self/exe"
 _MEMORY = "grep -E '^Mem(Total|Available|Free):' /proc/meminfo"
 _LOGIN = "id -u; date +%s"
@@ -83,17 +90,25 @@ done
 for d in "$prefix"/releases/*/; do
     [ -d "$d" ] || continue
     d=${d%/}; h=
-    [ ! -x "$d/$name" ] || h=$(hash_of "$d/$name")
+    if [ ! -x "$d/$name" ]; then :
+    elif [ -n "$current_hash" ] && [ "$d/$name" -ef "$prefix/current/$name" ]; then h=$current_hash
+    else h=$(hash_of "$d/$name"); fi
     printf 'release %s %s\\n' "${d##*/}" "$h"
 done; :"""
 RUNNING_QUESTION = """\
 [ -n "$pid" ] || exit 0
 printf 'pid %s\\nticks %s\\n' "$pid" "$(ticks_of "$pid")"
 printf 'exe %s\\n' "$(readlink "/proc/$pid/exe")"
-printf 'sha256 %s\\n' "$(hash_of "/proc/$pid/exe")"
+if [ -n "$current_hash" ] && [ "/proc/$pid/exe" -ef "$prefix/current/$name" ]; then h=$current_hash
+else h=$(hash_of "/proc/$pid/exe"); fi
+printf 'sha256 %s\\n' "$h"
 running_pid "$prefix/run/supervisor.pid" >/dev/null && echo supervised
-tr '\\000' '\\n' <"/proc/$pid/environ" | grep -E '^(GOMEMLIMIT|GOGC|GOMAXPROCS)='; :"""
-"""About the process in $pid. Of its environment only the three limits are read: the rest may hold secrets."""
+tr '\\000\\012' '\\012\\001' <"/proc/$pid/environ" | grep -E '^(GOMEMLIMIT|GOGC|GOMAXPROCS)='; :"""
+"""About the process in $pid. Where the very file that it executes was hashed already ($current_hash), once is enough: slow
+boards feel it. Of its environment only the three limits are read: the rest may hold secrets.
+
+\\001 for newline keeps a newline inside a value from looking like the start of another variable.
+"""
 
 
 def _port(question: Question) -> str:
@@ -127,13 +142,15 @@ def preflight_script(question: Question, framing: Framing) -> Script:
 def parse_preflight(framing: Framing, stdout: bytes) -> HostFacts:
     """The facts in what `preflight_script` printed. Raises BadAnswer naming what is missing."""
     answers = parse(framing, stdout)
-    system = _lines(answers, "system", 3)
+    system = answers.text("system").split()
+    if len(system) != 3:
+        raise BadAnswer("uname tells something else than system, release and machine", detail=" ".join(system)[:80])
     login = _lines(answers, "login", 2)
     memory = _memory(answers.text("memory"))
     return HostFacts(
         system=system[0],
-        machine=system[1],
-        kernel_release=system[2],
+        machine=system[2],
+        kernel_release=system[1],
         elf=parse_elf(answers.text("elf")),
         ram_kib=memory["MemTotal"],
         # MemAvailable came with Linux 3.14; MemFree is a lower bound of it.
@@ -157,7 +174,7 @@ def _lines(answers: Answers, name: str, count: int) -> list[str]:
 
 
 def _number(text: str, what: str) -> int:
-    if not text.strip().isdecimal():
+    if not _NUMBER.fullmatch(text.strip()):
         raise BadAnswer(f"{what} is {text.strip()[:40]!r} and not a number")
     return int(text)
 
@@ -191,7 +208,7 @@ def parse_place(text: str) -> Place:
         raise BadAnswer("df says nothing of the prefix's file system")
     # POSIX df -P keeps one line a file system; a BusyBox without -P folds a long device name onto a line of its own.
     fields = " ".join(lines[2:]).split()
-    if len(fields) < 6 or not fields[3].isdecimal():
+    if len(fields) < 6 or not _NUMBER.fullmatch(fields[3]):
         raise BadAnswer("df prints a table that can't be read")
     mount_point = " ".join(fields[5:])
     file_system, options = "", ""
