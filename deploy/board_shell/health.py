@@ -66,5 +66,5 @@ def parse_health(document: bytes, *, ready: bool | None = None) -> Health:
             telegram_detail=str(telegram.get("detail", "")),
             tls=str(tls),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BadAnswer("what listens on the health port is not a gateway", detail=repr(document[:80])) from error

@@ -36,6 +36,9 @@ ASSUMED_BINARY_KIB = 6 * 1024
 CLOCK_TOLERANCE_S = 24 * 3600
 """A clock that is further off is a board without a set clock; certificates are then "not yet valid" or expired."""
 
+_LAST_DATE_S = 253_402_300_799
+"""The end of the year 9999; not every C library can write a later date down."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
@@ -117,7 +120,7 @@ def refuse(job: Job, facts: HostFacts, now_s: int) -> None:
     if not facts.tools & {"sha256sum", "openssl"}:
         raise Refused("no_hash_tool", "the board has neither sha256sum nor openssl to check what it received", host)
     if abs(facts.clock_s - now_s) > CLOCK_TOLERANCE_S:
-        when = time.strftime("%Y-%m-%d", time.gmtime(max(0, facts.clock_s)))
+        when = time.strftime("%Y-%m-%d", time.gmtime(min(max(0, facts.clock_s), _LAST_DATE_S)))
         raise Refused("clock_off", f"the board's clock says {when}; no TLS certificate will be valid there", host)
     if not facts.ca_bundle and plan.config.ca_pem is None:
         raise Refused("no_ca_bundle", "the board has no CA bundle, so it can't check Telegram's certificate", host)

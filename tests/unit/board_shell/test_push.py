@@ -1,0 +1,132 @@
+"""Files get onto a board through standard input alone: hashed there, renamed, secrets readable by nobody else."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import stat
+from pathlib import Path
+
+import pytest
+from shells import BusyBoxTransport
+
+from deploy.board_shell.push import (
+    FOLDER_STATUS,
+    HASH_DIFFERS_STATUS,
+    drop_releases,
+    drop_staged,
+    forget_push,
+    push_release,
+    stage_file,
+)
+from deploy.model.layout import Layout
+from deploy.model.secret import Secret
+from deploy.transport.local import LocalTransport
+from deploy.transport.protocol import Script
+
+BINARY = bytes(range(256)) * 4000
+SHA256 = hashlib.sha256(BINARY).hexdigest()
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(str(tmp_path / "a prefix's $HOME"))
+
+
+def push(layout: Layout, payload: bytes | Path, *, gzipped: bool, sha256: str = SHA256) -> Script:
+    return push_release(layout, "aaaa", sha256, payload, gzipped=gzipped, deadline_s=30)
+
+
+@pytest.mark.parametrize("gzipped", [True, False])
+def test_a_release_arrives_byte_for_byte_and_executable(board: LocalTransport, layout: Layout, gzipped: bool) -> None:
+    payload = gzip.compress(BINARY) if gzipped else BINARY
+    assert board.run(push(layout, payload, gzipped=gzipped)).exit_status == 0
+    binary = Path(layout.binary("aaaa"))
+    assert binary.read_bytes() == BINARY
+    assert stat.S_IMODE(binary.stat().st_mode) == 0o755
+    assert [path.name for path in binary.parent.iterdir()] == ["picoclaw"]
+
+
+def test_a_file_on_the_controller_is_a_payload_too(layout: Layout, tmp_path: Path) -> None:
+    file = tmp_path / "artifact"
+    file.write_bytes(BINARY)
+    assert LocalTransport().run(push(layout, file, gzipped=False)).exit_status == 0
+    assert Path(layout.binary("aaaa")).read_bytes() == BINARY
+
+
+@pytest.mark.parametrize(
+    ("payload", "gzipped", "status"),
+    [
+        (BINARY[:-1], False, HASH_DIFFERS_STATUS),
+        (b"", False, HASH_DIFFERS_STATUS),
+        (gzip.compress(BINARY + b"x"), True, HASH_DIFFERS_STATUS),
+        (gzip.compress(BINARY)[:-20], True, 1),
+        (b"no gzip data", True, 1),
+    ],
+    ids=["short", "nothing", "other", "cut", "not gzip"],
+)
+def test_what_did_not_arrive_whole_is_refused_and_leaves_nothing(
+    board: LocalTransport, layout: Layout, payload: bytes, gzipped: bool, status: int
+) -> None:
+    assert board.run(push(layout, payload, gzipped=gzipped)).exit_status == status
+    assert not Path(layout.release("aaaa")).exists()
+
+
+def test_a_bad_second_push_leaves_the_first_one_as_it_is(board: LocalTransport, layout: Layout) -> None:
+    assert board.run(push(layout, BINARY, gzipped=False)).exit_status == 0
+    assert board.run(push(layout, b"bad", gzipped=False)).exit_status == HASH_DIFFERS_STATUS
+    assert Path(layout.binary("aaaa")).read_bytes() == BINARY
+
+
+def test_a_folder_that_can_not_be_made_has_a_status_of_its_own(board: LocalTransport, layout: Layout) -> None:
+    Path(layout.prefix).write_text("a file stands there")
+    assert board.run(push(layout, BINARY, gzipped=False)).exit_status == FOLDER_STATUS
+
+
+@pytest.mark.install_check
+def test_without_a_tool_for_hashes_nothing_is_believed(layout: Layout, tmp_path: Path) -> None:
+    board = BusyBoxTransport(tmp_path / "applets", ("sha256sum", "openssl"))
+    assert board.run(push(layout, BINARY, gzipped=False)).exit_status == HASH_DIFFERS_STATUS
+    assert not Path(layout.release("aaaa")).exists()
+
+
+def test_what_an_interrupted_push_left_is_forgotten_and_a_whole_binary_stays(
+    board: LocalTransport, layout: Layout
+) -> None:
+    part = Path(layout.binary("aaaa") + ".part")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"half")
+    assert board.run(forget_push(layout, "aaaa")).exit_status == 0
+    assert not part.parent.exists()
+    board.run(push(layout, BINARY, gzipped=False))
+    part.write_bytes(b"half")
+    assert board.run(forget_push(layout, "aaaa")).exit_status == 0
+    assert [path.name for path in part.parent.iterdir()] == ["picoclaw"]
+
+
+def test_a_staged_secret_is_readable_by_its_owner_alone_and_in_no_script(board: LocalTransport, layout: Layout) -> None:
+    script = stage_file("write the config", layout.config, Secret(b"token\0\xff'"))
+    assert "token" not in script.text + script.shown() + repr(script)
+    assert board.run(script).exit_status == 0
+    staged = Path(layout.config + ".next")
+    assert staged.read_bytes() == b"token\0\xff'"
+    assert stat.S_IMODE(staged.stat().st_mode) == 0o600
+    assert stat.S_IMODE(staged.parent.stat().st_mode) == 0o700
+    assert [path.name for path in staged.parent.iterdir()] == ["config.json.next"]  # in place is the switch's business
+
+
+def test_what_was_staged_is_dropped_and_what_is_in_use_stays(board: LocalTransport, layout: Layout) -> None:
+    board.run(stage_file("write the config", layout.config, b"new"))
+    Path(layout.config).write_text("in use")
+    Path(layout.config + ".next.part").write_text("half")
+    assert board.run(drop_staged([layout.config, layout.ca_file])).exit_status == 0
+    assert [path.name for path in Path(layout.prefix).iterdir()] == ["config.json"]
+
+
+def test_only_the_releases_that_are_named_are_removed(board: LocalTransport, layout: Layout) -> None:
+    for release in ("aaaa", "bbbb", "cccc"):
+        Path(layout.release(release)).mkdir(parents=True)
+    assert board.run(drop_releases(layout, ["aaaa", "cccc"])).exit_status == 0
+    assert [path.name for path in Path(layout.releases).iterdir()] == ["bbbb"]
+    assert board.run(drop_releases(layout, [])).exit_status == 0
+    assert [path.name for path in Path(layout.releases).iterdir()] == ["bbbb"]

@@ -1,0 +1,200 @@
+"""Each reason to refuse a board is reached by one fact, before anything is built, and has its cure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.cli.cures import REFUSED, cure
+from deploy.errors import Refused
+from deploy.model.artifact import Artifact
+from deploy.model.board import Board
+from deploy.model.facts import ElfIdentity, HostFacts, Installed, Place
+from deploy.model.gateway_config import GatewayConfig
+from deploy.model.limits import Limits
+from deploy.model.secret import Secret
+from deploy.model.source import Source
+from deploy.model.target import ELF_OF_GOARCH, Target
+from deploy.steps.face import Job, Plan
+from deploy.steps.preflight import ASSUMED_BINARY_KIB, CLOCK_TOLERANCE_S, Preflight, describe_elf, refuse, runs_here
+from deploy.transport.scripted import ScriptedTransport
+
+NOW_S = 1_760_000_000
+PLACE = Place("/opt/picoclaw", ASSUMED_BINARY_KIB, "/opt", ("rw", "relatime"), "ext4", writable=True)
+FACTS = HostFacts(
+    system="Linux",
+    machine="riscv64",
+    kernel_release="5.10.4",
+    elf=ElfIdentity(64, True, 243),
+    ram_kib=60_000,
+    mem_available_kib=30_000,
+    is_root=True,
+    clock_s=NOW_S,
+    ca_bundle="/etc/ssl/certs/ca-certificates.crt",
+    tools=frozenset({"sha256sum", "gunzip"}),
+    place=PLACE,
+    port_taken=False,
+    installed=Installed("", "", {}, "", "", ""),
+    running=None,
+)
+
+
+def job_for(target: Target, artifact: Artifact | None = None, ca_pem: bytes | None = None) -> Job:
+    board = Board("some-board", "A board", target, 65536)
+    config = GatewayConfig(Secret(b"12345:" + b"x" * 35), ca_pem=ca_pem)
+    source = Source(Path("/nowhere"), "./cmd/picoclaw", "picoclaw", in_repo=True)
+    return Job(Plan(board, source, Limits(), config, board.prefix), ScriptedTransport({}), artifact=artifact)
+
+
+RISCV = job_for(Target("riscv64"))
+
+
+def artifact(size_bytes: int) -> Artifact:
+    return Artifact(
+        path=Path("/nowhere"),
+        name="picoclaw",
+        size_bytes=size_bytes,
+        sha256="ab" * 32,
+        target=Target("riscv64"),
+        tags=(),
+        ldflags="",
+        package="./cmd/picoclaw",
+        version="1",
+        toolchain="go1.27.3",
+        revision="",
+        source_digest="",
+        elf="",
+    )
+
+
+def refusal(job: Job, facts: HostFacts) -> Refused:
+    with pytest.raises(Refused) as caught:
+        refuse(job, facts, NOW_S)
+    return caught.value
+
+
+def test_a_board_without_a_fault_is_taken() -> None:
+    refuse(RISCV, FACTS, NOW_S)
+
+
+REASONS: dict[str, dict[str, Any]] = {
+    "not_linux": {"system": "FreeBSD"},
+    "wrong_architecture": {"machine": "x86_64", "elf": ElfIdentity(64, True, 62)},
+    "read_only": {"place": replace(PLACE, writable=False, mount_options=("ro", "noexec"))},
+    "noexec": {"place": replace(PLACE, mount_options=("rw", "noexec"))},
+    "no_space": {"place": replace(PLACE, free_kib=ASSUMED_BINARY_KIB - 1)},
+    "no_hash_tool": {"tools": frozenset({"gunzip", "od"})},
+    "clock_off": {"clock_s": 0},
+    "no_ca_bundle": {"ca_bundle": ""},
+    "port_taken": {"port_taken": True},
+}
+
+
+def test_every_reason_that_has_a_cure_is_reached_here() -> None:
+    assert set(REASONS) == set(REFUSED)
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_one_fact_refuses_the_board_for_one_reason_with_a_cure(reason: str) -> None:
+    refused = refusal(RISCV, replace(FACTS, **REASONS[reason]))
+    assert refused.reason == reason
+    assert refused.host == "root@board"
+    assert refused.problem
+    assert cure(refused) == REFUSED[reason]
+
+
+def test_what_is_wrong_first_is_said_first() -> None:
+    facts = FACTS
+    for reason in reversed(REASONS):
+        if reason == "noexec":
+            continue  # a place is read-only or noexec: the order of those two is seen above
+        facts = replace(facts, **REASONS[reason])
+        assert refusal(RISCV, facts).reason == reason
+
+
+def test_a_read_only_mount_is_told_from_a_folder_of_somebody_else() -> None:
+    mounted = refusal(RISCV, replace(FACTS, place=replace(PLACE, writable=False, mount_options=("ro",))))
+    foreign = refusal(RISCV, replace(FACTS, place=replace(PLACE, writable=False)))
+    assert "is mounted read-only" in mounted.problem
+    assert "can't be written by this login" in foreign.problem
+
+
+def test_what_is_built_needs_its_own_size_and_what_is_there_needs_nothing() -> None:
+    job = job_for(Target("riscv64"), artifact(3_000_000))
+    refuse(job, replace(FACTS, place=replace(PLACE, free_kib=2930)), NOW_S)
+    assert refusal(job, replace(FACTS, place=replace(PLACE, free_kib=2929))).reason == "no_space"
+    full = replace(PLACE, free_kib=0)
+    there = Installed("", "", {"ab" * 8: "ab" * 32}, "", "", "")
+    refuse(job, replace(FACTS, place=full, installed=there), NOW_S)
+    broken = replace(there, releases={"ab" * 8: "cd" * 32})
+    assert refusal(job, replace(FACTS, place=full, installed=broken)).reason == "no_space"
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_clock_may_be_a_day_off(sign: int) -> None:
+    refuse(RISCV, replace(FACTS, clock_s=NOW_S + sign * CLOCK_TOLERANCE_S), NOW_S)
+    assert refusal(RISCV, replace(FACTS, clock_s=NOW_S + sign * (CLOCK_TOLERANCE_S + 1))).reason == "clock_off"
+
+
+@pytest.mark.parametrize("clock_s", [0, 1, 2**31, 2**40, 2**62, 10**19 - 1])
+def test_a_clock_of_any_year_is_refused_and_not_stumbled_over(clock_s: int) -> None:
+    assert refusal(RISCV, replace(FACTS, clock_s=clock_s)).reason == "clock_off"
+
+
+def test_a_bundle_that_is_sent_along_replaces_the_boards_own() -> None:
+    refuse(job_for(Target("riscv64"), ca_pem=b"pem"), replace(FACTS, ca_bundle=""), NOW_S)
+
+
+@pytest.mark.parametrize("goarch", ELF_OF_GOARCH)
+def test_the_elf_header_of_the_boards_own_programs_decides_width_and_byte_order(goarch: str) -> None:
+    machines = {"EM_X86_64": 62, "EM_386": 3, "EM_AARCH64": 183, "EM_ARM": 40, "EM_RISCV": 243, "EM_MIPS": 8,
+                "EM_LOONGARCH": 258}  # fmt: skip
+    name, bits, little_endian = ELF_OF_GOARCH[goarch]
+    right = ElfIdentity(bits, little_endian, machines[name])
+    facts = replace(FACTS, machine="other", elf=right)
+    assert runs_here(Target(goarch), facts)
+    for wrong in (replace(right, bits=96 - bits), replace(right, little_endian=not little_endian)):
+        assert not runs_here(Target(goarch), replace(facts, elf=wrong))
+    assert not runs_here(Target(goarch), replace(facts, elf=replace(right, machine=2)))
+    assert f"{bits}-bit" in describe_elf(right)
+
+
+def test_a_64_bit_kernel_under_32_bit_programs_runs_64_bit_binaries() -> None:
+    facts = replace(FACTS, machine="aarch64", elf=ElfIdentity(32, True, 40))
+    assert runs_here(Target("arm64"), facts)
+    assert runs_here(Target("arm", "7"), facts)
+    assert not runs_here(Target("arm64"), replace(facts, machine="armv7l"))
+
+
+@pytest.mark.parametrize(
+    ("machine", "variant", "taken"),
+    [
+        ("armv7l", "7", True),
+        ("armv6l", "6", True),
+        ("armv7l", "6", True),
+        ("armv6l", "7", False),
+        ("armv5tejl", "7", False),
+    ],
+)
+def test_an_old_arm_core_does_not_run_what_is_built_for_a_newer_one(machine: str, variant: str, taken: bool) -> None:
+    facts = replace(FACTS, machine=machine, elf=ElfIdentity(32, True, 40))
+    job = job_for(Target("arm", variant))
+    if taken:
+        refuse(job, facts, NOW_S)
+    else:
+        assert refusal(job, facts).reason == "wrong_architecture"
+
+
+def test_describing_a_machine_that_nobody_knows() -> None:
+    assert describe_elf(ElfIdentity(32, False, 8)) == "32-bit big-endian MIPS"
+    assert describe_elf(ElfIdentity(32, False, 9999)) == "32-bit big-endian machine 9999"
+
+
+def test_preflight_is_never_skipped_and_its_script_changes_nothing() -> None:
+    step = Preflight()
+    assert step.skip(RISCV) is None
+    (script,) = step.commands(RISCV)
+    assert not script.changes  # type: ignore[union-attr]
