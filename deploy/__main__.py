@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
 
 def main() -> None:
     """The console script."""
+    # Most objects of a short run live to its end: looking for garbage among them all the time is a tenth of the time.
+    gc.set_threshold(20_000, 20, 20)
     try:
         from deploy.cli.program import run
 

@@ -104,8 +104,8 @@ else h=$(hash_of "/proc/$pid/exe"); fi
 printf 'sha256 %s\\n' "$h"
 running_pid "$prefix/run/supervisor.pid" >/dev/null && echo supervised
 tr '\\000\\012' '\\012\\001' <"/proc/$pid/environ" | grep -E '^(GOMEMLIMIT|GOGC|GOMAXPROCS)='; :"""
-"""About the process in $pid. Where the very file that it executes was hashed already ($current_hash), once is enough: slow
-boards feel it. Of its environment only the three limits are read: the rest may hold secrets.
+"""About the process in $pid. Where the very file that it executes was hashed already ($current_hash), once is enough:
+slow boards feel it. Of its environment only the three limits are read: the rest may hold secrets.
 
 \\001 for newline keeps a newline inside a value from looking like the start of another variable.
 """
