@@ -8,7 +8,7 @@ from dataclasses import dataclass
 _HOST = re.compile(
     r"(?:(?P<user>[^@\s:/]+)@)?"
     r"(?:\[(?P<bracketed>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<plain>[^\s:@/\[\]]+)|(?P<bare6>[0-9A-Fa-f]*(?::[0-9A-Fa-f.]*){2,}(?:%[\w.-]+)?))"
-    r"(?::(?P<port>\d{1,5}))?"
+    r"(?::(?P<port>[0-9]{1,5}))?"
 )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 # BotFather's form: the bot's numeric id, a colon, 35 characters (core.telegram.org/bots/api, "Authorizing your bot").
-_BOT_TOKEN = re.compile(r"[0-9]{5,20}:[A-Za-z0-9_-]{35}")
+_NUMBER = re.compile(r"[0-9]{5,20}")
+_BOT_TOKEN = re.compile(_NUMBER.pattern + r":[A-Za-z0-9_-]{35}")
 
 
 class Secret:
@@ -35,6 +36,12 @@ class Secret:
     def __hash__(self) -> int:
         return hash((Secret, self._value))
 
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
+
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a Secret is not to be pickled")
 
@@ -50,8 +57,8 @@ def token_fault(token: str) -> str | None:
     if ":" not in token:
         return "it has no colon: a token is the bot's number, a colon and 35 characters"
     number, _, rest = token.partition(":")
-    if not number.isdecimal():
-        return "what stands before the colon is not a number"
+    if not _NUMBER.fullmatch(number):
+        return "what stands before the colon is not a bot's number"
     if len(rest) != 35:
         return f"{len(rest)} characters follow the colon instead of 35"
     return "it holds characters other than letters, digits, _ and -"
