@@ -247,7 +247,7 @@ def printed(framing: Framing, sections: dict[str, str]) -> bytes:
 
 
 BOARD = {
-    "system": "Linux\nriscv64\n5.10.4-tag-",
+    "system": "Linux 5.10.4-tag- riscv64",
     "elf": "7f 45 4c 46 02 01 01 00 00 00 00 00 00 00 00 00 02 00 f3 00",
     "memory": "MemTotal:          29632 kB\nMemFree:            4120 kB\nMemAvailable:      11228 kB",
     "login": "0\n1760000000",

@@ -45,7 +45,6 @@ def test_sizes_as_people_write_them(text: str, size: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    # fmt: off
     [
         "",
         "MiB",
@@ -68,7 +67,6 @@ def test_sizes_as_people_write_them(text: str, size: int) -> None:
         "9" * 400,
         "9" * 5000,
     ],
-    # fmt: on
 )
 def test_what_is_no_size_is_refused_by_name_and_never_guessed(text: str) -> None:
     with pytest.raises(ValueError, match=r"size|whole number"):
