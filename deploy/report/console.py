@@ -1,7 +1,8 @@
 """Knows how to show things to a person: progress while it happens, then tables. The only module that knows Rich.
 
 On a terminal there are colours, a spinner and bars; anywhere else each event is one plain line. NO_COLOR is honoured by
-Rich itself (no-color.org). What is shown, and in which words, is decided by the callers; text is never read as markup.
+Rich itself (no-color.org). What is shown, and in which words, is decided by the callers; text is never read as markup,
+and no control character in it reaches the terminal.
 """
 
 from __future__ import annotations
@@ -16,11 +17,17 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from deploy.model.display import clean
 from deploy.steps.face import StepRecord
 
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "NOT MEASURED": "bold yellow"}
 
 _NARROWEST = 60
+
+
+def _text(text: str, style: str = "") -> Text:
+    """`text` literally, all of it: part of any text may be a board's."""
+    return Text(clean(text, len(text)), style=style)
 
 
 class Screen:
@@ -35,29 +42,29 @@ class Screen:
 
     def say(self, text: str = "", style: str = "") -> None:
         """One line, or several, as they are."""
-        self._out.print(Text(text, style=style), soft_wrap=True)
+        self._out.print(_text(text, style), soft_wrap=True)
 
     def error(self, text: str, style: str = "") -> None:
         """The same on standard error, quiet or not."""
-        self._err.print(Text(text, style=style))
+        self._err.print(_text(text, style))
 
     def pairs(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """A table of names and values; a value that is a verdict gets its colour."""
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_header=False, padding=(0, 1))
+        table = Table(title=_text(title), title_justify="left", box=box.SIMPLE_HEAD, show_header=False, padding=(0, 1))
         table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="fold")
         for name, value in rows:
             style = next((STYLES[verdict] for verdict in STYLES if value.startswith(verdict)), "")
-            table.add_row(Text(name), Text(value, style=style))
+            table.add_row(_text(name), _text(value, style))
         self._out.print(table)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table with a heading a column."""
-        table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+        table = Table(title=_text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
         for column in columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(_text(column), overflow="fold")
         for row in rows:
-            table.add_row(*[Text(cell, style=STYLES.get(cell, "")) for cell in row])
+            table.add_row(*[_text(cell, STYLES.get(cell, "")) for cell in row])
         self._out.print(table)
 
     def steps(self) -> Steps:
@@ -73,9 +80,9 @@ class Steps:
         self._live = console.is_terminal and not console.quiet
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[note]}", style="dim"),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
             console=console,
             transient=True,
         )
@@ -104,14 +111,14 @@ class Steps:
         self._drop()
         self._last_note = ""
         if self._live:
-            self._task = self._progress.add_task(title, total=None, note="")
+            self._task = self._progress.add_task(clean(title), total=None, note="")
 
     def note(self, text: str) -> None:
         """What the step is doing now; a line of its own where there is no terminal, unless it says the same again."""
         if self._task is not None:
-            self._progress.update(self._task, note=text[:60])
+            self._progress.update(self._task, note=clean(text)[:60])
         elif text != self._last_note:
-            self._console.print(Text(f"    {text}"), soft_wrap=True)
+            self._console.print(_text(f"    {text}"), soft_wrap=True)
         self._last_note = text
 
     def progress(self, done: int, total: int) -> None:
@@ -124,9 +131,7 @@ class Steps:
         self._drop()
         mark, style = ("=", "dim") if record.skipped else ("+", "green")
         seconds = "" if record.skipped else f"  ({record.seconds:.1f} s)"
-        line = Text()
-        line.append(f"{mark} {record.title:<10} ", style=style)
-        line.append(f"{record.skipped or record.detail}{seconds}")
+        line = _text(f"{mark} {record.title:<10} ", style) + _text(f"{record.skipped or record.detail}{seconds}")
         self._console.print(line, soft_wrap=True)
 
 
