@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from shells import BusyBoxTransport
 
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
@@ -80,11 +81,12 @@ def eventually(holds: object, within_s: float = 8.0) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture(params=["prefix", "a prefix with blanks, 'quotes' and $dollars"])
+@pytest.fixture(params=["sh", pytest.param("busybox", marks=pytest.mark.install_check)])
 def seat(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Seat]:
-    prefix = tmp_path / request.param
+    prefix = tmp_path / "a prefix with blanks, 'quotes' and $dollars"
     prefix.mkdir()
-    seat = Seat(tmp_path, Detached(Layout(str(prefix)), Limits()), LocalTransport())
+    transport = LocalTransport() if request.param == "sh" else BusyBoxTransport(tmp_path / "applets")
+    seat = Seat(tmp_path, Detached(Layout(str(prefix)), Limits()), transport)
     yield seat
     seat.transport.run(seat.service.stop())
 
