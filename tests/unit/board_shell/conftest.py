@@ -11,7 +11,6 @@ from shells import BusyBoxTransport, DashTransport
 
 from deploy.transport.local import LocalTransport
 
-
 # Debian's /bin/sh is dash already: once is enough then.
 _SHELLS = ["sh", "busybox"] if Path("/bin/sh").resolve().name == "dash" else ["sh", "dash", "busybox"]
 
