@@ -17,13 +17,14 @@ hash_of() {
 
 TICKS = """\
 ticks_of() {
-    set -- "$(cat "/proc/$1/stat" 2>/dev/null)"
-    [ -n "$1" ] || return 1
-    set -- ${1##*) }
-    printf '%s\\n' "${20}"
+    { IFS= read -r t_stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+    case $t_stat in *') '*) ;; *) t_stat=$(cat "/proc/$1/stat" 2>/dev/null) ;; esac
+    set -- ${t_stat##*) }
+    [ -n "${20}" ] && printf '%s\\n' "${20}"
 }
 """
-"""ticks_of PID: field 22 of /proc/PID/stat. The cut at the last ")" is for names with blanks or brackets (proc(5))."""
+"""ticks_of PID: field 22 of /proc/PID/stat. The cut at the last ")" is for names with blanks or brackets (proc(5)),
+the cat for names with newlines; else no program is started for it."""
 
 RUNNING = (
     TICKS

@@ -21,6 +21,7 @@ from deploy.model.artifact import Artifact
 from deploy.model.source import Source
 from deploy.model.target import Target
 from deploy.model.units import show_bytes
+from deploy.report import silent
 from deploy.toolchain import Toolchain, find
 
 
@@ -57,12 +58,11 @@ def build(
     """
     from deploy.build import build as go_build
     from deploy.build import find_built
-    from deploy.report.console import Screen
 
     chosen = reaching.board_called(board)
     wanted = source_of(Wishes(source=source, package=package, tags=tags, ldflags=ldflags), chosen.tags)
     target, go = chosen.target, find()
-    screen = Screen(quiet=json)
+    screen = silent.screen(as_json=json)
     artifact = find_built(wanted, target, version, go)
     if dry_run:
         text = dry_run_text(wanted, target, version, go)

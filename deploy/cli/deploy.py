@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as json_format
 import time
 from contextlib import closing
-from typing import Protocol
 
 from invoke.context import Context
 from invoke.tasks import task
@@ -19,8 +18,10 @@ from deploy.cli.options import help_for
 from deploy.cli.planning import Wishes, plan_for
 from deploy.cli.taking import taker
 from deploy.cli.wording import PROGRAM
+from deploy.report import silent
 from deploy.report.documents import deployment_document
-from deploy.report.summary import Rows, artifact_rows, evidence_rows, process_rows, reading_rows
+from deploy.report.silent import Shows
+from deploy.report.summary import artifact_rows, evidence_rows, process_rows, reading_rows
 from deploy.steps.face import Job
 
 
@@ -88,7 +89,6 @@ def deploy(
     Exit codes: 0 PASS, 1 FAIL, 2 wrong usage, 3 NOT MEASURED, 4 the host is out of reach or refused.
     """
     from deploy.pipeline import carry_out, deployment, rehearse
-    from deploy.report.console import Screen
 
     held_to = options.budget(budget, peak_budget)
     burst = options.count(messages, "messages", most=options.MOST_MESSAGES)
@@ -107,7 +107,7 @@ def deploy(
         gc_percent=gc_percent,
         max_procs=max_procs,
     )
-    screen = Screen(quiet=json)
+    screen = silent.screen(as_json=json)
     with reaching.seat(board, host, keep=not dry_run, note=screen.say) as place:
         plan = plan_for(place, wishes)
         if not json:
@@ -133,18 +133,6 @@ def deploy(
         else:
             show_deployment(screen, job, explain=explain)
     return job.verdict.outcome.exit_code if job.verdict else 0
-
-
-class Shows(Protocol):
-    """What is needed of a screen here (report/console.py's Screen; named so that Rich is imported late)."""
-
-    def say(self, text: str = "", style: str = "") -> None:
-        """Print lines."""
-        ...
-
-    def pairs(self, title: str, rows: Rows) -> None:
-        """Print a table of names and values."""
-        ...
 
 
 def show_deployment(screen: Shows, job: Job, *, explain: bool) -> None:

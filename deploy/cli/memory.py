@@ -18,6 +18,7 @@ from deploy.cli.reaching import Place
 from deploy.cli.taking import live_of
 from deploy.model.reading import Reading
 from deploy.model.verdict import Budget, Outcome
+from deploy.report import silent
 from deploy.report.documents import limits_document, process_document, reading_document
 from deploy.report.summary import evidence_rows, reading_rows
 from deploy.steps.face import Observer
@@ -134,9 +135,8 @@ def _read(
 ) -> int:
     """Connect, find out what is claimed, take the reading, judge it, show it; the verdict's exit code."""
     from deploy.memory.budget import judge
-    from deploy.report.console import Screen
 
-    screen = Screen(quiet=json)
+    screen = silent.screen(as_json=json)
     with closing(login(place)) as transport, screen.steps() as observer:
         layout = reaching.installed_layout(transport, place, prefix)
         held = claim(place, layout, claimed)

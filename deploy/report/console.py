@@ -31,21 +31,20 @@ def _text(text: str, style: str = "") -> Text:
 
 
 class Screen:
-    """One place to print to. `quiet` prints nothing but errors (with --json, standard output is not ours)."""
+    """One place to print to; see `report/silent.py` for the other."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._out = Console(file=sys.stdout, quiet=quiet, highlight=False, soft_wrap=False)
+    def __init__(self) -> None:
+        self._out = Console(file=sys.stdout, highlight=False, soft_wrap=False)
         self._err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
         if not self._out.is_terminal and self._out.width < _NARROWEST:
             self._out.width = _NARROWEST
-        self.quiet = quiet
 
     def say(self, text: str = "", style: str = "") -> None:
         """One line, or several, as they are."""
         self._out.print(_text(text, style), soft_wrap=True)
 
     def error(self, text: str, style: str = "") -> None:
-        """The same on standard error, quiet or not."""
+        """The same on standard error."""
         self._err.print(_text(text, style))
 
     def pairs(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
@@ -77,7 +76,7 @@ class Steps:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = console.is_terminal and not console.quiet
+        self._live = console.is_terminal
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -133,27 +132,3 @@ class Steps:
         seconds = "" if record.skipped else f"  ({record.seconds:.1f} s)"
         line = _text(f"{mark} {record.title:<10} ", style) + _text(f"{record.skipped or record.detail}{seconds}")
         self._console.print(line, soft_wrap=True)
-
-
-class Silent:
-    """An observer for --json: says nothing."""
-
-    def __enter__(self) -> Silent:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-    def started(self, title: str) -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
-
-    def progress(self, done: int, total: int) -> None:
-        """Nothing."""
-
-    def finished(self, record: StepRecord) -> None:
-        """Nothing."""
