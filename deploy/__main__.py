@@ -1,4 +1,4 @@
-"""Knows how the program starts and ends; `python -m deploy` is `slimdeploy`. It loads nothing before Ctrl-C is handled."""
+"""Knows how the program starts and ends; `python -m deploy` is `slimdeploy`. Ctrl-C works before anything loads."""
 
 from __future__ import annotations
 
