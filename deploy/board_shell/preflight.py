@@ -271,7 +271,7 @@ def parse_running(text: str) -> Running | None:
         return None
     found: dict[str, str] = {}
     limits: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         key, _, value = line.partition(" ")
         name, equals, setting = line.partition("=")
         if equals and name in LIMIT_NAMES:

@@ -117,5 +117,5 @@ class Reading:
 
     @property
     def highest(self) -> Sample | None:
-        """The sample with the highest VmRSS, from which RssAnon, RssFile and PSS are quoted."""
-        return max(self.samples, key=lambda sample: sample.vm_rss_kib, default=None)
+        """The sample that is judged: the highest VmRSS with what it had in swap. RssAnon, RssFile and PSS are its."""
+        return max(self.samples, key=lambda sample: sample.vm_rss_kib + (sample.vm_swap_kib or 0), default=None)
