@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import re
 import stat
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from deploy.errors import BadToken, UsageError
+from deploy.errors import BadFile, BadToken, UsageError
 from deploy.model.limits import Limits
 from deploy.model.secret import Secret, token_fault
 from deploy.model.units import KIB, parse_size
@@ -42,6 +44,7 @@ HELP = {
     "ldflags": "more linker flags, after slimdeploy's own",
     "version": "the version that the binary tells; without it the source decides",
     "base_url": "a Bot API server of your own instead of https://api.telegram.org",
+    "config_file": "a PicoClaw config (JSON, mode 0600) that goes along: allow_from, the model that answers, its key",
     "ca_file": "a PEM file with the CA certificates that the gateway shall trust, sent along",
     "port": "the port of the gateway's health page on the board's 127.0.0.1",
     "dry_run": "print what would be run, and change nothing",
@@ -103,18 +106,49 @@ def existing_file(text: str, flag: str) -> Path:
     return path
 
 
-def bot_token(token_file: str) -> Secret:
-    """The bot token from --token-file, else TELEGRAM_BOT_TOKEN, else asked for on the terminal. Raises BadToken.
+def private_file(text: str, flag: str) -> Path:
+    """As `existing_file`, for a file that holds secrets. Raises UsageError where others can read it."""
+    path = existing_file(text, flag)
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise UsageError(f"--{flag}: {text} holds secrets and can be read by others (chmod 600 {text})")
+    return path
+
+
+def settings(config_file: str) -> dict[str, Any]:
+    """The JSON object in the user's config; {} without one. Raises UsageError or BadFile, never with what is in it."""
+    if not config_file:
+        return {}
+    path = private_file(config_file, "config-file")
+    try:
+        found = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise BadFile(config_file, [f"line {error.lineno}, column {error.colno}: {error.msg}"]) from None
+    except UnicodeDecodeError:
+        raise BadFile(config_file, ["it is not UTF-8"]) from None
+    if not isinstance(found, dict):
+        raise BadFile(config_file, ["it is no JSON object in { }"])
+    channels = found.get("channels", {})
+    inner = {"channels": channels, "gateway": found.get("gateway", {})}
+    if isinstance(channels, dict):
+        inner["channels.telegram"] = channels.get("telegram", {})
+    faults = [f"{key} is no object in {{ }}" for key, value in inner.items() if not isinstance(value, dict)]
+    if faults:
+        raise BadFile(config_file, faults)
+    return found
+
+
+def bot_token(token_file: str, configured: str = "") -> Secret:
+    """The bot token from --token-file, else TELEGRAM_BOT_TOKEN, else `configured`, else asked for. Raises BadToken.
 
     It is never taken from the command line: every user of a machine sees each other's argv.
     """
     if token_file:
-        path = existing_file(token_file, "token-file")
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise BadToken(f"{token_file} can be read by others (chmod 600 {token_file})")
+        path = private_file(token_file, "token-file")
         token, origin = path.read_text(encoding="utf-8", errors="replace").strip(), token_file
     elif "TELEGRAM_BOT_TOKEN" in os.environ:
         token, origin = os.environ["TELEGRAM_BOT_TOKEN"].strip(), "TELEGRAM_BOT_TOKEN"
+    elif configured:
+        token, origin = configured, "channels.telegram.token of --config-file"
     elif sys.stdin.isatty():
         token, origin = getpass.getpass("Bot token (from @BotFather): ").strip(), "what you typed"
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from deploy.cli import options
 from deploy.cli.reaching import Place
 from deploy.errors import UsageError
 from deploy.model.gateway_config import GatewayConfig
+from deploy.model.secret import Secret
 from deploy.model.source import Source
 from deploy.steps.face import Plan
 
@@ -27,6 +29,7 @@ class Wishes:
     token_file: str = ""
     base_url: str = ""
     ca_file: str = ""
+    config_file: str = ""
     port: str = ""
     memory_limit: str = ""
     gc_percent: str = ""
@@ -84,6 +87,8 @@ def _prefix(text: str) -> str:
 def _config(place: Place, wishes: Wishes) -> GatewayConfig:
     port = options.count(wishes.port, "port", most=65535) if wishes.port else place.board.health_port
     local = place.loopback
+    own = options.settings(wishes.config_file)
+    settings = Secret(json.dumps(own).encode()) if own else None
     if local is not None and not (wishes.base_url or wishes.token_file):
         if wishes.ca_file:
             raise UsageError(f"--ca-file needs --base-url here: {place.board.name} trusts its own Bot API stand-in")
@@ -92,6 +97,7 @@ def _config(place: Place, wishes: Wishes) -> GatewayConfig:
             base_url=local.base_url,
             ca_pem=local.ca_file.read_bytes(),
             health_port=port if wishes.port else local.health_port,
+            settings=settings,
         )
     if wishes.base_url and not wishes.base_url.startswith(("https://", "http://")):
         raise UsageError(f"--base-url takes an https:// address, not {wishes.base_url!r}")
@@ -99,8 +105,9 @@ def _config(place: Place, wishes: Wishes) -> GatewayConfig:
     if ca_pem is not None and b"-----BEGIN CERTIFICATE-----" not in ca_pem:
         raise UsageError(f"--ca-file: {wishes.ca_file} holds no PEM certificate")
     return GatewayConfig(
-        token=options.bot_token(wishes.token_file),
+        token=options.bot_token(wishes.token_file, str(own.get("channels", {}).get("telegram", {}).get("token", ""))),
         base_url=wishes.base_url.rstrip("/") or None,
         ca_pem=ca_pem,
         health_port=port,
+        settings=settings,
     )

@@ -18,6 +18,8 @@ class GatewayConfig:
     ca_pem: bytes | None = None
     health_host: str = "127.0.0.1"
     health_port: int = 8080
+    settings: Secret | None = None
+    """A config of the user's, a JSON object that may hold keys: what is not said here goes along from it."""
 
     def render(self, ca_file: str) -> Secret:
         """The config file's bytes; the same settings give the same bytes. `ca_file` is where `ca_pem` lies."""
@@ -26,10 +28,10 @@ class GatewayConfig:
             telegram["base_url"] = self.base_url
         if self.ca_pem is not None:
             telegram["ca_file"] = ca_file
-        document = {
-            "channels": {"telegram": telegram},
-            "gateway": {"host": self.health_host, "port": self.health_port},
-        }
+        document = json.loads(self.settings.reveal()) if self.settings else {}
+        channels = document.setdefault("channels", {})
+        channels["telegram"] = {**channels.get("telegram", {}), **telegram}
+        document["gateway"] = {**document.get("gateway", {}), "host": self.health_host, "port": self.health_port}
         return Secret(json.dumps(document, indent=2).encode() + b"\n")
 
     def sha256(self, ca_file: str) -> str:
