@@ -199,7 +199,8 @@ def test_a_command_sees_nothing_of_the_controllers_environment(shared_board: Loo
 
 
 def test_no_signal_is_ignored_by_a_command(shared_board: LoopbackBoard) -> None:
-    assert int(run(shared_board, "grep SigIgn /proc/self/status").split()[1], 16) == 0
+    ignored = int(run(shared_board, "grep SigIgn /proc/self/status").split()[1], 16)
+    assert ignored & 0x7FFFFFFF == 0  # signals 1 to 31; the real-time ones are libc's and the machine's
 
 
 def test_a_shell_without_a_command_reads_its_standard_input(shared_board: LoopbackBoard) -> None:
