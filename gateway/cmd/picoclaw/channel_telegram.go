@@ -47,10 +47,12 @@ func newChannel(settings *config.Config, program pages.Program) (*channel, error
 	if err != nil {
 		return nil, err
 	}
+	bot := telegram.NewBot(t.Endpoint, token, trusted)
+	bot.Through(t.Proxy)
 	stats := health.NewStats(version, readyFor)
 	replier := &reply.Replier{Stats: stats, Provider: provider}
 	return &channel{stats, interrupt, &telegram.Poller{
-		Bot:   telegram.NewBot(t.Endpoint, token, trusted),
+		Bot:   bot,
 		Stats: stats,
 		Handle: func(message *telegram.Message, typing func()) telegram.Reply {
 			answer, markdown := replier.To(message.Chat, message.Text, typing)

@@ -39,7 +39,7 @@ func newProvider(a *config.Answers) (provider reply.Provider, interrupt func(), 
 		return nil, nil, errors.New("providers.openai.ca_file: " + err.Error())
 	}
 	model := openai.New(openai.Settings{
-		Endpoint: a.Endpoint, Key: key, Model: a.Model, System: a.System,
+		Endpoint: a.Endpoint, Proxy: a.Proxy, Key: key, Model: a.Model, System: a.System,
 		MaxTokens: a.MaxTokens, Temperature: a.Temperature, Turns: a.Turns,
 	}, trusted)
 	return model, model.Interrupt, nil

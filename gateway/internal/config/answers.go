@@ -22,6 +22,7 @@ type Answers struct {
 	Key      string
 	KeyFile  string
 	CAFile   string
+	Proxy    *wire.Proxy
 }
 
 const (
@@ -71,6 +72,7 @@ func (p *parser) openai(path string) error {
 		"api_key":      func(string) (err error) { a.Key, err = p.String(maxString); return err },
 		"api_key_file": func(string) (err error) { a.KeyFile, err = p.String(maxString); return err },
 		"ca_file":      func(string) (err error) { a.CAFile, err = p.String(maxString); return err },
+		"proxy":        func(string) error { return p.proxy(&a.Proxy) },
 		"api_base":     func(string) error { return p.endpoint(&a.Endpoint) },
 	})
 }
@@ -96,5 +98,19 @@ func (p *parser) endpoint(to *wire.Endpoint) error {
 		return p.Fault(err.Error())
 	}
 	*to = endpoint
+	return nil
+}
+
+// proxy reads where to tunnel through; an empty text means nowhere. A fault does not repeat it: it may hold a password.
+func (p *parser) proxy(to **wire.Proxy) error {
+	text, err := p.String(maxString)
+	if err != nil || text == "" {
+		return err
+	}
+	proxy, err := wire.ParseProxy(text)
+	if err != nil {
+		return p.Fault(err.Error())
+	}
+	*to = proxy
 	return nil
 }

@@ -64,6 +64,7 @@ func TestWhoIsLetInIsAListOfNumbersAndNames(t *testing.T) {
 	}
 	for text, wanted := range map[string]string{
 		`{"channels":{"telegram":{"allow_from":"ann"}}}`:      "an array in [ ] is expected",
+		`{"channels":{"telegram":{"proxy":"socks5://p"}}}`:    "a proxy begins with http://",
 		`{"channels":{"telegram":{"allow_from":[true]}}}`:     "an id or a username is expected",
 		`{"channels":{"telegram":{"allow_from":["ann",""]}}}`: "would let nobody in",
 	} {

@@ -17,6 +17,7 @@ type Telegram struct {
 	Endpoint  wire.Endpoint
 	CAFile    string
 	AllowFrom []string // ids and usernames; everybody where it is empty
+	Proxy     *wire.Proxy
 }
 
 func (p *parser) telegram(path string) error {
@@ -26,6 +27,7 @@ func (p *parser) telegram(path string) error {
 		"token":      func(string) (err error) { t.Token, err = p.String(maxString); return err },
 		"token_file": func(string) (err error) { t.TokenFile, err = p.String(maxString); return err },
 		"ca_file":    func(string) (err error) { t.CAFile, err = p.String(maxString); return err },
+		"proxy":      func(string) error { return p.proxy(&t.Proxy) },
 		"allow_from": func(string) error { return p.allowFrom(&t.AllowFrom) },
 		"base_url":   func(string) error { return p.endpoint(&t.Endpoint) },
 	})

@@ -32,6 +32,7 @@ type Settings struct {
 	System      string // the system prompt, "" for none
 	MaxTokens   int    // 0 for the model's own
 	Temperature string
+	Proxy       *wire.Proxy
 	Turns       int // how many messages of a chat are remembered, its user's and the model's
 }
 
@@ -48,6 +49,7 @@ type Provider struct {
 // New makes a provider; nothing is connected before the first Answer.
 func New(settings Settings, security *tls.Config) *Provider {
 	client := wire.NewClient(settings.Endpoint, security)
+	client.Proxy = settings.Proxy
 	if settings.Key != "" {
 		client.Authorization = "Bearer " + settings.Key
 	}

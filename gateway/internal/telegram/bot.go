@@ -66,6 +66,9 @@ func NewBot(endpoint wire.Endpoint, token string, config *tls.Config) *Bot {
 	return b
 }
 
+// Through makes connections go through a proxy. It is called before the first call.
+func (b *Bot) Through(proxy *wire.Proxy) { b.client.Proxy = proxy }
+
 func (b *Bot) token() string {
 	return strings.TrimSuffix(strings.TrimPrefix(b.path, "/bot"), "/")
 }

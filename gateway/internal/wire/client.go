@@ -32,6 +32,8 @@ var ErrInterrupted = errors.New("interrupted")
 type Client struct {
 	// Authorization is sent with every request, where it is not empty. It is a secret.
 	Authorization string
+	// Proxy is where connections are tunnelled through, nil for nowhere.
+	Proxy *Proxy
 
 	endpoint Endpoint
 	config   *tls.Config
@@ -190,6 +192,11 @@ func (c *Client) connected(deadline time.Time) (net.Conn, error) {
 	if err := c.arm(conn, deadline); err != nil {
 		return nil, err
 	}
+	if c.Proxy != nil {
+		if err := c.tunnel(conn); err != nil {
+			return nil, err
+		}
+	}
 	if c.endpoint.TLS {
 		secured := tls.Client(conn, c.config)
 		if err := secured.Handshake(); err != nil {
@@ -217,7 +224,11 @@ func (c *Client) dial(deadline time.Time) (net.Conn, error) {
 		return nil, ErrInterrupted
 	}
 	dialer := net.Dialer{KeepAlive: 30 * time.Second}
-	conn, err := dialer.DialContext(connecting, "tcp", net.JoinHostPort(c.endpoint.Host, c.endpoint.Port))
+	first := c.endpoint
+	if c.Proxy != nil {
+		first = c.Proxy.Endpoint
+	}
+	conn, err := dialer.DialContext(connecting, "tcp", net.JoinHostPort(first.Host, first.Port))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.conn, c.giveUp = conn, nil // from here on an Interrupt reaches the connection
