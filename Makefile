@@ -1,9 +1,11 @@
-# Two targets for users, demo and test; check and bench are for those who change the code.
+# Two targets for users, demo and test; the others are for those who change the code.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check race fuzz bench clean
+
+FUZZTIME ?= 30s
 
 demo: $(VENV)/installed
 	$(BIN)/invoke deploy --board local
@@ -19,6 +21,16 @@ check: $(VENV)/installed-dev
 	$(BIN)/lint-imports
 	cd gateway && ../$(BIN)/go vet ./... && ../$(BIN)/go vet -tags "telegram smallbuf pprof" ./...
 	cd gateway && unformatted="$$(../$(BIN)/go fmt ./...)"; test -z "$$unformatted" || { echo "go fmt changed: $$unformatted"; exit 1; }
+
+# The race detector needs a C compiler.
+race: $(VENV)/installed-dev
+	cd gateway && CGO_ENABLED=1 ../$(BIN)/go test -race ./internal/...
+
+fuzz: $(VENV)/installed-dev
+	cd gateway && for package in $$(../$(BIN)/go list ./...); do \
+	  for target in $$(../$(BIN)/go test -list '^Fuzz' "$$package" | grep '^Fuzz'); do \
+	    ../$(BIN)/go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+	  done; done
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/noop_deploy.py
