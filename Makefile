@@ -34,6 +34,7 @@ fuzz: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/noop_deploy.py
+	$(BIN)/python benchmarks/gateway_memory.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

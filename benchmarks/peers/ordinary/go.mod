@@ -1,0 +1,3 @@
+module slimdeploy/benchmarks/ordinary
+
+go 1.26
