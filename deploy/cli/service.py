@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_format
 from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 
 from invoke.context import Context
 from invoke.tasks import task
@@ -16,6 +17,7 @@ from deploy.board_shell.observe import observe_script, parse_observation
 from deploy.cli import reaching
 from deploy.cli.ending import command
 from deploy.cli.options import count, help_for
+from deploy.cli.reaching import Place
 from deploy.cli.wording import PROGRAM
 from deploy.errors import BadAnswer
 from deploy.model.layout import Layout
@@ -108,84 +110,46 @@ def logs(
     return 0
 
 
-def _serve(
-    board: str, host: str, prefix: str, accept: bool, identity: str, script: Callable[[Detached], Script]
-) -> tuple[str, Completed]:
-    """Run one of the service's scripts where the gateway is installed; the host and how the script ended."""
-    place = reaching.choose(board, host)
-    with closing(reaching.connect(place, accept_new_host_key=accept, identity=identity)) as transport:
-        layout = reaching.installed_layout(transport, place, prefix)
-        # The limits in force stand in the supervisor's text on the board; none of these scripts writes them.
-        return transport.host, must(transport, script(Detached(layout, place.board.limits)))
+def _action(name: str, doc: str, script: Callable[[Detached], Script], done: Callable[[Place, Completed], str]) -> Any:
+    """A command that runs one of the service's scripts where the gateway is installed, and says what `done` tells."""
+
+    def action(
+        context: Context,
+        board: str = "",
+        host: str = "",
+        prefix: str = "",
+        accept_new_host_key: bool = False,
+        identity: str = "",
+    ) -> int:
+        from deploy.report.console import Screen
+
+        place = reaching.choose(board, host)
+        with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
+            layout = reaching.installed_layout(transport, place, prefix)
+            # The limits in force stand in the supervisor's text on the board; none of these scripts writes them.
+            completed = must(transport, script(Detached(layout, place.board.limits)))
+        Screen().say(done(place, completed))
+        return 0
+
+    action.__name__, action.__doc__ = name, doc
+    return task(help=ACTION_HELP, auto_shortflags=False)(command(action))
 
 
-@task(help=ACTION_HELP, auto_shortflags=False)
-@command
-def start(
-    context: Context,
-    board: str = "",
-    host: str = "",
-    prefix: str = "",
-    accept_new_host_key: bool = False,
-    identity: str = "",
-) -> int:
-    """Start the gateway that is installed, where it is not running."""
-    address, completed = _serve(board, host, prefix, accept_new_host_key, identity, Detached.start)
-    _say(f"process {parse_pid_file(completed.stdout).pid} runs on {address}")
-    return 0
+def _runs(place: Place, completed: Completed) -> str:
+    return f"process {parse_pid_file(completed.stdout).pid} runs on {place.host}"
 
 
-@task(help=ACTION_HELP, auto_shortflags=False)
-@command
-def stop(
-    context: Context,
-    board: str = "",
-    host: str = "",
-    prefix: str = "",
-    accept_new_host_key: bool = False,
-    identity: str = "",
-) -> int:
-    """Stop the gateway; it stays installed."""
-    address, _ = _serve(board, host, prefix, accept_new_host_key, identity, Detached.stop)
-    _say(f"nothing runs on {address} now; start it again with: {PROGRAM} start --board {board}")
-    return 0
+def _stopped(place: Place, completed: Completed) -> str:
+    again = f"{PROGRAM} start --board {place.board.name}"
+    return f"nothing runs on {place.host} now; start it again with: {again}"
 
 
-@task(help=ACTION_HELP, auto_shortflags=False)
-@command
-def restart(
-    context: Context,
-    board: str = "",
-    host: str = "",
-    prefix: str = "",
-    accept_new_host_key: bool = False,
-    identity: str = "",
-) -> int:
-    """Stop the gateway and start it again."""
-    address, completed = _serve(board, host, prefix, accept_new_host_key, identity, Detached.restart)
-    _say(f"process {parse_pid_file(completed.stdout).pid} runs on {address}")
-    return 0
-
-
-@task(help=ACTION_HELP, auto_shortflags=False)
-@command
-def uninstall(
-    context: Context,
-    board: str = "",
-    host: str = "",
-    prefix: str = "",
-    accept_new_host_key: bool = False,
-    identity: str = "",
-) -> int:
-    """Stop the gateway and remove it, with its config and log."""
-    address, _ = _serve(board, host, prefix, accept_new_host_key, identity, Detached.uninstall)
-    place = reaching.choose(board, host)
+def _gone(place: Place, completed: Completed) -> str:
     deployments.forget(place.board.name, str(place.host))
-    _say(f"the gateway is gone from {address}, with its config and log")
-    return 0
+    return f"the gateway is gone from {place.host}, with its config and log"
 
 
-def _say(text: str) -> None:
-    from deploy.report.console import Screen
-
-    Screen().say(text)
+start = _action("start", "Start the gateway that is installed, where it is not running.", Detached.start, _runs)
+stop = _action("stop", "Stop the gateway; it stays installed.", Detached.stop, _stopped)
+restart = _action("restart", "Stop the gateway and start it again.", Detached.restart, _runs)
+uninstall = _action("uninstall", "Stop the gateway and remove it, with its config and log.", Detached.uninstall, _gone)
