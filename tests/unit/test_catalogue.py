@@ -38,13 +38,16 @@ def write(folder: Path, text: str, name: str = "mine.toml") -> str:
 
 def test_every_bundled_board_is_whole_and_names_its_sources() -> None:
     boards = {board.name: board for board in catalogue.boards()}
-    assert {"local", "licheerv", "rpi-zero", "luckfox-pico", "openwrt-mt7621"} <= set(boards)
+    assert {"local", "licheerv", "rpi-zero", "luckfox-pico", "openwrt-mt7621", "visionfive2"} <= set(boards)
     for board in boards.values():
         assert board.title
         assert board.sources or board.connection == "loopback", board.name
     assert str(boards["rpi-zero"].target) == "linux/arm/6"
     assert str(boards["openwrt-mt7621"].target) == "linux/mipsle/softfloat"
     assert not boards["openwrt-mt7621"].sftp
+    assert str(boards["openwrt-ath79"].target) == "linux/mips/softfloat"
+    assert str(boards["luckfox-pico"].target) == "linux/arm/7"
+    assert boards["local"].prefix == "~/.picoclaw"
 
 
 def flat(table: dict[str, object], before: str = "") -> dict[str, object]:
@@ -95,8 +98,8 @@ def with_key(text: str, dotted: str, value: str) -> str:
     lines = after.splitlines(keepends=True)
     at = next(number for number, line in enumerate(lines) if line.startswith(f"{key} = "))
     lines[at] = f"{key} = {value}\n"
-    if dotted == "target.goarch":
-        lines[at + 3] = 'variant = "hardfloat"\n'
+    if dotted == "target.goarch":  # each goarch has variants of its own
+        lines = ['variant = "hardfloat"\n' if line.startswith("variant = ") else line for line in lines]
     return before + header + "".join(lines)
 
 
