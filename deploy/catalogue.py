@@ -18,6 +18,7 @@ from deploy.bundled import boards_folder
 from deploy.errors import BadFile, UnknownName
 from deploy.folders import config_folder
 from deploy.model.board import Board
+from deploy.model.layout import prefix_fault
 from deploy.model.limits import Limits
 from deploy.model.target import ELF_OF_GOARCH, VARIANT_OF_GOARCH, Target
 from deploy.model.units import KIB
@@ -65,14 +66,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 _TAG = re.compile(r"[A-Za-z0-9_.]+")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
+
 # A prefix is a folder of its own: `uninstall` removes run/ and log/ below it, which /var and /usr have already
 # (the top of the tree after the Filesystem Hierarchy Standard 3.0, chapter 3).
-_SYSTEM_FOLDERS = {
-    *("bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "media", "mnt", "opt", "overlay", "proc", "rom"),
-    *("root", "run", "sbin", "srv", "sys", "tmp", "usr", "var"),
-}
-
-
 def boards() -> tuple[Board, ...]:
     """Every board, the user's own among them, sorted by name.
 
@@ -195,12 +191,8 @@ def _target(keys: TomlKeys) -> tuple[Target, bool]:
 def _prefix(keys: TomlKeys, ordinary: str) -> str:
     before = len(keys.faults)
     prefix = keys.text("prefix", ordinary)
-    parts = [part for part in prefix.removeprefix("~").split("/") if part]
-    is_own = bool(parts) and not {".", "..", "~"} & set(parts)
-    if prefix.startswith("/") and len(parts) == 1 and parts[0] in _SYSTEM_FOLDERS:
-        is_own = False
-    if len(keys.faults) == before and not (prefix.startswith(("/", "~/")) and is_own):
-        keys.faults.append(f'prefix is {prefix!r}, not a folder of its own that begins with "/" or "~/"')
+    if len(keys.faults) == before and (fault := prefix_fault(prefix)):
+        keys.faults.append(f"prefix is {prefix!r}, {fault}")
     return prefix.rstrip("/")
 
 

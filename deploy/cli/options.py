@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.errors import BadFile, BadToken, UsageError
+from deploy.model.layout import prefix_fault
 from deploy.model.limits import Limits
 from deploy.model.secret import Secret, token_fault
 from deploy.model.units import KIB, parse_size
@@ -89,6 +90,13 @@ def limits(board: Limits, memory_limit: str, gc_percent: str, max_procs: str) ->
         gogc_percent=count(gc_percent, "gc-percent", most=10_000) if gc_percent else board.gogc_percent,
         gomaxprocs=count(max_procs, "max-procs", most=1024) if max_procs else board.gomaxprocs,
     )
+
+
+def prefix(text: str) -> str:
+    """The folder on the board that --prefix names, "" where it was not given. Raises UsageError."""
+    if text and (fault := prefix_fault(text)):
+        raise UsageError(f"--prefix is {text!r}, {fault}")
+    return text.rstrip("/")
 
 
 def words(text: str) -> tuple[str, ...]:

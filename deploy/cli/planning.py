@@ -44,7 +44,7 @@ def plan_for(place: Place, wishes: Wishes) -> Plan:
         source=source_of(wishes, board.tags),
         limits=options.limits(board.limits, wishes.memory_limit, wishes.gc_percent, wishes.max_procs),
         config=_config(place, wishes),
-        prefix=_prefix(wishes.prefix) or board.prefix,
+        prefix=options.prefix(wishes.prefix) or board.prefix,
         prefix_is_fixed=bool(wishes.prefix),
         version=wishes.version,
     )
@@ -74,14 +74,6 @@ def source_of(wishes: Wishes, board_tags: tuple[str, ...]) -> Source:
 def _binary(root: Path, package: str) -> str:
     # As `go build` calls it: by the package's folder, which is the root's for a package at the root.
     return package.rstrip("/").rpartition("/")[2] if package.strip("./") else root.name
-
-
-def _prefix(text: str) -> str:
-    if text and not text.startswith(("/", "~/")):
-        raise UsageError(f"--prefix takes an absolute path on the board, or one that begins with ~/, not {text!r}")
-    if text.rstrip("/") in ("", "~") and text:
-        raise UsageError("--prefix takes a folder of its own, not the root or the home folder")
-    return text.rstrip("/")
 
 
 def _config(place: Place, wishes: Wishes) -> GatewayConfig:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deploy.board_shell.framing import Framing
 from deploy.board_shell.observe import locate_script, parse_location
+from deploy.cli import options
 from deploy.cli.hosts import host_of
 from deploy.cli.options import existing_file
 from deploy.cli.wording import PROGRAM
@@ -108,6 +109,7 @@ def connect(place: Place, *, accept_new_host_key: bool = False, identity: str = 
 
 def installed_layout(transport: Transport, place: Place, prefix: str = "") -> Layout:
     """Where the gateway lies on this host. Raises UsageError where none is installed."""
+    prefix = options.prefix(prefix)
     framing = Framing.new()
     completed = transport.run(locate_script(prefix or place.board.prefix, framing))
     if completed.exit_status != 0:

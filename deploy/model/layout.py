@@ -4,6 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_SYSTEM_FOLDERS = {
+    *("bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "media", "mnt", "opt", "overlay", "proc", "rom"),
+    *("root", "run", "sbin", "srv", "sys", "tmp", "usr", "var"),
+}
+
+
+def prefix_fault(prefix: str) -> str | None:
+    """Why `prefix` can't be one, as a clause; None where it can: a folder of its own, in which nothing else lives."""
+    parts = [part for part in prefix.removeprefix("~").split("/") if part]
+    is_own = bool(parts) and not {".", "..", "~"} & set(parts)
+    if prefix.startswith("/") and len(parts) == 1 and parts[0] in _SYSTEM_FOLDERS:
+        is_own = False
+    if prefix.startswith(("/", "~/")) and is_own and not any(ord(character) < 32 for character in prefix):
+        return None
+    return 'not a folder of its own that begins with "/" or "~/"'
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:

@@ -200,14 +200,28 @@ start_gateway() {{
     def uninstall(self) -> Script:
         """Stop, and remove what a deployment put there, by name: other files under the prefix stay, and keep it."""
         layout = self.layout
-        files = (layout.config, layout.ca_file)
-        kept = " ".join(quote_path(f"{path}{suffix}") for path in files for suffix in ("", NEXT, KEPT))
-        kept += f" {quote_path(layout.offset_file)} {quote_path(layout.offset_file + '.part')}"
-        folders = (layout.current, layout.previous, layout.releases, layout.run, layout.log)
-        gone = " ".join(map(quote_path, folders))
+        written = (layout.config, layout.ca_file, self.supervisor_path)
+        files = [f"{path}{suffix}" for path in written for suffix in ("", NEXT, KEPT, f"{NEXT}.part")]
+        files += [
+            f"{path}{suffix}" for path in (layout.pid_file, layout.supervisor_pid_file) for suffix in ("", ".new")
+        ]
+        files += [f"{path}{suffix}" for path in (layout.offset_file, layout.log_file) for suffix in ("", ".part", ".1")]
+        files += [layout.current, layout.previous]
+        releases, name = quote_path(layout.releases), quote(layout.name)
+        folders = " ".join(map(quote_path, (layout.releases, layout.run, layout.log, layout.prefix)))
         return self._script(
             "remove the gateway",
-            f"stop_gateway\nrm -rf {gone} {kept}\nrmdir {quote_path(layout.prefix)} 2>/dev/null; :",
+            f"""\
+stop_gateway
+rm -f {" ".join(map(quote_path, files))}
+rm -rf {quote_path(f"{layout.run}/live")}
+if [ -L {releases} ]; then rm -f {releases}; fi # a second instance's, which are the gateway's own
+for release in {releases}/*/; do
+    [ -d "$release" ] || continue
+    rm -f "$release"{name} "$release"{name}.part
+    rmdir "$release" 2>/dev/null
+done
+for folder in {folders}; do rmdir "$folder" 2>/dev/null; done; :""",
         )
 
     def _script(self, title: str, body: str) -> Script:

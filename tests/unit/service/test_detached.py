@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -192,6 +193,13 @@ def test_uninstall_removes_what_a_deployment_put_there_and_nothing_else(seat: Se
     seat.run(seat.service.uninstall())
     assert not alive(process.pid)
     assert [path.name for path in prefix.iterdir()] == ["notes.txt"]
-    (prefix / "notes.txt").unlink()
+    # Where a prefix was badly chosen, what else lies in folders of these names is not ours to remove.
+    for other in ("log/syslog", "run/other.pid", "releases/mine/file"):
+        (prefix / other).parent.mkdir(parents=True, exist_ok=True)
+        (prefix / other).write_text("somebody else's")
+    seat.run(seat.service.uninstall())
+    left = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
+    assert left == {"notes.txt", "log/syslog", "run/other.pid", "releases/mine/file"}
+    shutil.rmtree(prefix)
     seat.run(seat.service.uninstall())
     assert not prefix.exists()
