@@ -208,15 +208,15 @@ def _limits(seen: Identity, subject: Subject) -> Evidence:
         given = [value for key, value in seen.environment if key == name]
         if not given:
             return Evidence("limits", title, False, f"{name} is not set in its environment")
-        if any(not _same_limit(value, wanted) for value in given):
+        if any(not _same_limit(name, value, wanted) for value in given):
             return Evidence("limits", title, False, f"{name} is {' and '.join(given)!r} instead of {wanted!r}")
     return Evidence("limits", title, True, f"{found}, from /proc/PID/environ")
 
 
-def _same_limit(value: str, wanted: str) -> bool:
-    """Equal as text or, for GOMEMLIMIT, as a size: 5MiB is 5242880."""
+def _same_limit(name: str, value: str, wanted: str) -> bool:
+    """Equal as text or, for GOMEMLIMIT, as a size: 5MiB is 5242880. For GOGC=20B the runtime would take its default."""
     try:
-        return value == wanted or parse_size(value) == parse_size(wanted)
+        return value == wanted or (name == "GOMEMLIMIT" and parse_size(value) == parse_size(wanted))
     except ValueError:
         return False
 
