@@ -90,7 +90,7 @@ def test_env_replaces_itself_so_its_pid_is_the_gateways(gateways: Gateways) -> N
 
 @pytest.mark.parametrize(
     "name",
-    ["coreutils", "sudo-rs", "box64", "box86", "FEXInterpreter", "rosetta", "qemu-mipsel", "busybox", "memcheck-amd64-linux"],
+    ["coreutils", "sudo-rs", "box64", "box86", "FEXInterpreter", "rosetta", "qemu-mipsel", "busybox", "memcheck-amd64"],
 )  # fmt: skip
 def test_multi_call_programs_and_emulators_are_wrappers_under_whatever_name_they_were_called(name: str) -> None:
     # timeout of a coreutils built as one program, and a translated binary, show this name in /proc/PID/exe
