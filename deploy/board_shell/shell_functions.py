@@ -46,9 +46,11 @@ uptime_s() { read -r up_s up_rest </proc/uptime; printf '%s\\n' "${up_s%%.*}"; }
 
 SWITCH_LINK = """\
 switch_link() {
+    [ "$(readlink "$2" 2>/dev/null)" != "$1" ] || return 0
     rm -f "$2.next" && ln -s "$1" "$2.next" || return 1
     mv -T -f "$2.next" "$2" 2>/dev/null && return 0
     rm -f "$2.next"; ln -sfn "$1" "$2"
 }
 """
-"""switch_link DESTINATION LINK: atomic where mv has -T (GNU, BusyBox from 1.34 on), else unlink and link again."""
+"""switch_link DESTINATION LINK: atomic where mv has -T (GNU, BusyBox from 1.34 on), else unlink and link again.
+A link that leads there already is left alone: putting back has to work where a disk is full."""

@@ -140,6 +140,11 @@ start_gateway() {{
         ticks_of "$started" >/dev/null || break
         nap
     done
+    if ! running_pid "$supervisor_pid_file" >/dev/null; then
+        kill -TERM "$started" 2>/dev/null # a full disk took no pid file: nothing could ever stop it again
+        until_s=$(($(uptime_s) + {STOP_GRACE_S}))
+        while [ "$(uptime_s)" -lt "$until_s" ] && ! gone "$started"; do nap; done
+    fi
     echo "the gateway did not stay up" >&2
     return 1
 }}
@@ -147,8 +152,10 @@ start_gateway() {{
 
     def start(self) -> Script:
         """Start `current` where it is not running; prints the gateway's pid file."""
+        # A supervisor without a gateway waits before it starts it again; two of them would fight for the port.
         return self._script(
-            "start the gateway", 'running_pid "$pid_file" >/dev/null && exec cat "$pid_file"\nstart_gateway'
+            "start the gateway",
+            'running_pid "$pid_file" >/dev/null && exec cat "$pid_file"\nstop_gateway\nstart_gateway',
         )
 
     def stop(self) -> Script:
@@ -207,14 +214,17 @@ start_gateway() {{
         ]
         files += [f"{path}{suffix}" for path in (layout.offset_file, layout.log_file) for suffix in ("", ".part", ".1")]
         files += [layout.current, layout.previous]
+        live = Layout(f"{layout.run}/live", layout.name)
         releases, name = quote_path(layout.releases), quote(layout.name)
         folders = " ".join(map(quote_path, (layout.releases, layout.run, layout.log, layout.prefix)))
         return self._script(
             "remove the gateway",
             f"""\
 stop_gateway
+pid_file={quote_path(f"{live.run}/gateway.pid")} supervisor_pid_file={quote_path(f"{live.run}/supervisor.pid")}
+stop_gateway # a second instance whose reading broke off
 rm -f {" ".join(map(quote_path, files))}
-rm -rf {quote_path(f"{layout.run}/live")}
+rm -rf {quote_path(live.prefix)}
 if [ -L {releases} ]; then rm -f {releases}; fi # a second instance's, which are the gateway's own
 for release in {releases}/*/; do
     [ -d "$release" ] || continue

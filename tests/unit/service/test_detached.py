@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,6 +148,65 @@ def test_start_leaves_a_gateway_that_runs_alone(seat: Seat) -> None:
     seat.add_release("aaaa")
     process = parse_pid_file(seat.run(seat.service.switch("aaaa", before=None, staged=seat.stage())).stdout)
     assert parse_pid_file(seat.run(seat.service.start()).stdout) == process
+
+
+def test_start_leaves_one_supervisor_where_one_waits_before_it_starts_the_gateway_again(seat: Seat) -> None:
+    seat.add_release("aaaa")
+    (seat.folder / "end-with").write_text("1")
+    seat.transport.run(seat.service.switch("aaaa", before=None, staged=seat.stage()))
+    log = Path(seat.service.layout.log_file)
+    eventually(lambda: "started again in" in log.read_text() and seat.pid_file() is None)
+    first = parse_pid_file(Path(seat.service.layout.supervisor_pid_file).read_bytes())
+    (seat.folder / "end-with").unlink()
+    seat.run(seat.service.start())
+    second = parse_pid_file(Path(seat.service.layout.supervisor_pid_file).read_bytes())
+    assert second != first
+    assert not alive(first.pid)
+    assert alive(second.pid)
+
+
+def test_a_start_whose_pid_files_can_not_be_written_leaves_no_gateway_that_nobody_knows(seat: Seat) -> None:
+    seat.add_release("aaaa")
+    staged = seat.stage()
+    for pid_file in (seat.service.layout.pid_file, seat.service.layout.supervisor_pid_file):
+        Path(pid_file + ".new").mkdir()  # as good as a disk without space
+    assert seat.transport.run(seat.service.switch("aaaa", before=None, staged=staged)).exit_status != 0
+    assert not supervisors(seat)
+
+
+def supervisors(seat: Seat) -> list[int]:
+    """The processes that run this prefix's supervisor, by their command lines."""
+    path = os.fsencode(seat.service.supervisor_path)
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if path in (folder / "cmdline").read_bytes().split(b"\0") and alive(int(folder.name)):
+                found.append(int(folder.name))
+    return found
+
+
+def test_links_that_are_right_already_are_not_written_again(seat: Seat) -> None:
+    seat.add_release("aaaa")
+    seat.run(seat.service.switch("aaaa", before=None, staged=seat.stage()))
+    link = Path(seat.service.layout.current)
+    before = link.lstat().st_ino
+    restored = seat.run(seat.service.restore("aaaa", previous=None, staged=[], was_running=True))
+    assert link.lstat().st_ino == before
+    assert alive(parse_pid_file(restored.stdout).pid)
+
+
+def test_uninstall_ends_a_second_instance_whose_reading_broke_off(seat: Seat) -> None:
+    seat.add_release("aaaa")
+    seat.run(seat.service.switch("aaaa", before=None, staged=seat.stage()))
+    live = Detached(Layout(f"{seat.service.layout.run}/live"), Limits())
+    Path(live.layout.prefix).mkdir()
+    Path(live.layout.releases).symlink_to(seat.service.layout.releases)
+    second = parse_pid_file(
+        seat.run(live.stage()) and seat.run(live.switch("aaaa", before=None, staged=[live.supervisor_path])).stdout
+    )
+    seat.run(seat.service.uninstall())
+    assert not alive(second.pid)
+    assert not Path(seat.service.layout.prefix).exists()
 
 
 def test_the_release_before_becomes_previous_and_comes_back_with_its_config_on_restore(seat: Seat) -> None:
