@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -16,7 +18,7 @@ from gateways import QUICK, Gateways
 from readings import failed, names_no_figure
 
 from deploy.board_shell.health import Health
-from deploy.errors import ForwardRefused
+from deploy.errors import BadAnswer, ConnectionLost, DeadlineExceeded, ForwardRefused, HostError
 from deploy.memory import live
 from deploy.memory.budget import judge
 from deploy.memory.live import Load, counters, did_the_work, live_reading
@@ -25,6 +27,8 @@ from deploy.model.reading import Process, Reading
 from deploy.model.verdict import Budget, Outcome
 from deploy.telegram.counts import BurstCount
 from deploy.transport.local import LocalTransport
+from deploy.transport.protocol import Completed
+from deploy.transport.scripted import ScriptedTransport
 
 PROCESS = Process(4242, 123456)
 BEFORE = Health(
@@ -60,7 +64,7 @@ def test_both_sides_agree_over_tls() -> None:
         ({"burst": None}, "no message was sent"),
         ({"after": None}, "after the messages"),
         ({"after": replace(AFTER, pid=1)}, "another process answers on the health port: PID 1 instead of 4242"),
-        ({"before": replace(BEFORE, pid=1)}, "another process answers"),
+        ({"before": replace(BEFORE, pid=1)}, "another process answers on the health port: PID 1 instead of 4242"),
         ({"burst": replace(BURST, sent=49, delivered=49, answered=49)}, "50 were to be sent"),
         (
             {"burst": replace(BURST, delivered=0, answered=0), "after": BEFORE},
@@ -240,6 +244,94 @@ def test_another_process_on_the_health_port_did_not_do_the_work_for_this_one(
     assert "another process answers" in judge(reading, Budget()).reason
 
 
+class Restarting(Users):
+    """Users whose messages come while the gateway is started again."""
+
+    def __init__(self, page: HealthPage, gateways: Gateways, *, says_so: bool) -> None:
+        super().__init__(page, BURST)
+        self.gateways, self.says_so = gateways, says_so
+
+    def burst(self, messages: int, **more: Any) -> BurstCount:
+        for pid in (self.gateways.started[0].pid, self.page.pid):
+            os.kill(pid, signal.SIGKILL)
+        pid = self.gateways.supervise()
+        self.gateways.runs(pid)
+        if self.says_so:
+            self.page.pid, self.page.inbound, self.page.outbound = pid, -50, -50  # counts from 0, all of them lost
+        return super().burst(messages, **more)
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_a_gateway_that_is_started_again_during_the_burst_was_not_measured(
+    gateways: Gateways, page: HealthPage, monkeypatch: pytest.MonkeyPatch, says_so: bool
+) -> None:
+    monkeypatch.setattr(live, "_COUNTERS_CATCH_UP_S", 0.05)
+    first = page.pid
+    reading = read(gateways, Restarting(page, gateways, says_so=says_so), page.port)
+    assert "same_process" in failed(reading)
+    assert ("did_the_work" in failed(reading)) is says_so
+    verdict = judge(reading, Budget(rss_kib=1 << 30))
+    assert verdict.outcome is Outcome.NOT_MEASURED
+    assert "replaced by another one" in verdict.reason
+    assert names_no_figure(verdict)
+    proof = next(proof for proof in reading.evidence if proof.name == "did_the_work")
+    if says_so:
+        assert proof.detail == f"another process answers on the health port: PID {page.pid} instead of {first}"
+        assert reading.live is not None
+        assert reading.live.received == 0  # and not 7 less than nothing
+
+
+def test_a_gateway_that_dies_of_the_burst_was_not_measured(
+    gateways: Gateways, page: HealthPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_COUNTERS_CATCH_UP_S", 0.05)
+
+    class Deadly(Users):
+        def burst(self, messages: int, **more: Any) -> BurstCount:
+            for pid in (gateways.started[0].pid, page.pid):
+                os.kill(pid, signal.SIGKILL)
+            gateways.started[0].wait(10)
+            gateways.wait_for(lambda: not Path(f"/proc/{page.pid}/exe").exists())
+            return replace(BURST, delivered=12, answered=11)
+
+    reading = read(gateways, Deadly(page, BURST), page.port)
+    missing = failed(reading)
+    assert {"settled", "did_the_work", "started_by_us"} <= missing
+    assert missing & {"same_process", "alive"}  # gone, or a zombie where the machine's init is slow to wait for it
+    verdict = judge(reading, Budget(rss_kib=1 << 30))
+    assert verdict.outcome is Outcome.NOT_MEASURED
+    assert names_no_figure(verdict)
+
+
+def test_users_are_told_how_many_messages_how_long_and_whom_to_tell(gateways: Gateways, page: HealthPage) -> None:
+    told: list[tuple[int, dict[str, Any]]] = []
+
+    class Noting(Users):
+        def burst(self, messages: int, **more: Any) -> BurstCount:
+            told.append((messages, more))
+            return super().burst(messages)
+
+    def progress(answered: int, sent: int) -> None:
+        raise AssertionError("these users say nothing")
+
+    count = replace(BURST, sent=7, delivered=7, answered=7)
+    load = Load(messages=7, deadline_s=3.5)
+    reading = read(gateways, Noting(page, count, counted=7), page.port, load=load, progress=progress)
+    assert told == [(7, {"deadline_s": 3.5, "progress": progress})]
+    assert failed(reading) == set()
+
+
+def test_a_peak_that_cannot_be_set_back_is_the_one_since_the_start_and_says_so(
+    gateways: Gateways, page: HealthPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "reset_peak", lambda transport, process: False)
+    reading = read(gateways, Users(page, BURST), page.port)
+    assert failed(reading) == set()
+    assert reading.hwm_before_load_kib is None
+    proof = next(proof for proof in reading.evidence if proof.name == "peak_reset")
+    assert (proof.ok, proof.required) == (False, False)
+
+
 def test_a_gateway_that_answers_nobody_gets_no_message(gateways: Gateways, page: HealthPage) -> None:
     users = Users(page, BURST)
     reading = read(gateways, users, 1)  # nothing listens there, and there is no `current` to ask instead
@@ -281,3 +373,104 @@ def test_without_forwarding_the_binary_itself_is_asked(tmp_path: Path) -> None:
     assert (found.pid, found.inbound, found.ready) == (77, 7, True)
     binary.write_text("#!/bin/sh\necho panic >&2; exit 2\n")
     assert counters(NoForwarding(), layout, 8080) is None
+
+
+# --- whom the counters are asked of, where not everything works
+
+LAYOUT = Layout("/opt/picoclaw")
+ASKED = "ask the gateway for its counters"
+
+
+def http(body: bytes, status: str = "200 OK") -> bytes:
+    return b"HTTP/1.1 " + status.encode() + b"\r\nContent-Type: application/json\r\n\r\n" + body
+
+
+def test_the_forwarded_channel_is_asked_first_and_then_nothing_else() -> None:
+    transport = ScriptedTransport({}, requests=[http(HealthPage(77, inbound=9).document())])
+    found = counters(transport, LAYOUT, 8099)
+    assert found is not None
+    assert (found.pid, found.inbound) == (77, 9)
+    assert transport.titles == []
+    assert transport.requested == [(8099, b"GET /health HTTP/1.1\r\nHost: 127.0.0.1:8099\r\nConnection: close\r\n\r\n")]
+
+
+def test_a_gateway_that_is_not_ready_has_counters_all_the_same() -> None:
+    answer = http(HealthPage(77).document(), "503 Service Unavailable")
+    found = counters(ScriptedTransport({}, requests=[answer]), LAYOUT, 8080)
+    assert found is not None
+    assert (found.pid, found.ready) == (77, False)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ForwardRefused("administratively prohibited", "root@board", prohibited=True),
+        ForwardRefused("nothing listens on port 8080", "root@board"),
+        DeadlineExceeded("no answer in 10 s", "root@board"),
+        BadAnswer("cut short", "root@board"),
+        b"SSH-2.0-dropbear\r\n",
+        http(b"<html>a router's page</html>"),
+        b"",
+    ],
+    ids=repr,
+)
+def test_whatever_the_channel_lacks_the_binary_on_the_board_is_asked(refusal: bytes | Exception) -> None:
+    transport = ScriptedTransport({ASKED: HealthPage(77, outbound=8).document()}, requests=[refusal])
+    found = counters(transport, LAYOUT, 8080)
+    assert found is not None
+    assert (found.pid, found.outbound) == (77, 8)
+    (script,) = transport.scripts
+    assert script.text == (
+        "/opt/picoclaw/current/picoclaw status --json --config /opt/picoclaw/config.json 2>/dev/null\n"
+    )
+    assert not script.changes
+    assert 0 < script.deadline_s < 60
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Completed(127, b"", b"not found", 0.0),
+        b"",
+        b"not running\n",
+        b"[]",
+        b'{"status":"ok"}',
+        b"{" * 100_000,
+        DeadlineExceeded("no answer in 15 s", "root@board"),
+    ],
+    ids=lambda answer: repr(answer)[:30],
+)
+def test_where_the_binary_has_no_answer_either_there_are_no_counters(answer: Completed | bytes | Exception) -> None:
+    assert counters(ScriptedTransport({ASKED: answer}), LAYOUT, 8080) is None
+
+
+@pytest.mark.parametrize("where", ["request", "script"])
+def test_a_lost_connection_is_no_silent_gateway(where: str) -> None:
+    lost: HostError = ConnectionLost("the connection is lost", "root@board")
+    transport = ScriptedTransport({ASKED: lost}, requests=[lost] if where == "request" else [])
+    with pytest.raises(ConnectionLost):
+        counters(transport, LAYOUT, 8080)
+
+
+def test_where_the_server_forwards_nothing_the_whole_reading_is_had_by_the_binary(
+    gateways: Gateways, page: HealthPage
+) -> None:
+    folder = gateways.folder / "asked"
+    folder.mkdir()
+    Path(gateways.layout.current).symlink_to(folder)
+    binary = folder / "picoclaw"
+    binary.write_text(
+        f"#!{sys.executable}\nimport urllib.request\n"
+        f"print(urllib.request.urlopen('http://127.0.0.1:{page.port}/health').read().decode())\n"
+    )
+    binary.chmod(0o755)
+    reading = live_reading(
+        NoForwarding(),
+        gateways.subject(),
+        Users(page, BURST),
+        health_port=page.port,
+        pace=QUICK,
+        sleep=lambda _: None,
+    )
+    assert failed(reading) == set()
+    assert judge(reading, Budget()).reason.startswith("live: ")
