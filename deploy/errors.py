@@ -8,7 +8,8 @@
     │   ├── NoHost                     a board for which no host is remembered
     │   ├── ToolchainMissing           no Go that is new enough
     │   ├── BuildFailed                `go build` ended with a fault, or the ELF header is not the target's
-    │   └── Unsupported                this machine can't do it (no /proc, no fork)
+    │   ├── Unsupported                this machine can't do it (no /proc, no fork)
+    │   └── MachineFault               a file or folder of this machine can't be read or written
     ├── NotMeasured           (3)      a proof is missing, so there is no figure
     └── HostError             (4)      the host is out of reach, refused, or failed; carries the host's address
         ├── Unreachable                nothing answers, or not in time
@@ -95,6 +96,10 @@ class BuildFailed(UsageError):
 
 class Unsupported(UsageError):
     """This machine lacks what the command needs."""
+
+
+class MachineFault(UsageError):
+    """A file or folder of this machine can't be read or written; notes tell what was done before it showed."""
 
 
 class NotMeasured(SlimdeployError):

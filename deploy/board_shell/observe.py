@@ -34,17 +34,36 @@ def parse_observation(framing: Framing, stdout: bytes) -> tuple[Running | None, 
     return parse_running(answers.text("running")), answers.text("status").encode()
 
 
+# A release is one program. A ".part" beside it is what a broken push left.
+_BINARY = """\
+for f in "$prefix"/current/*; do
+    case $f in *.part) continue;; esac
+    [ -f "$f" ] && [ -x "$f" ] && { printf '%s\\n' "${f##*/}"; break; }
+done; :"""
+
+
 def locate_script(prefix: str, framing: Framing) -> Script:
-    """Ask where the gateway is installed: under `prefix`, or in the login's home folder."""
+    """Ask where the gateway is installed (under `prefix`, or in the login's home folder), and what it is called."""
     candidates = " ".join(quote_path(path) for path in dict.fromkeys((prefix, HOME_PREFIX)))
-    commands = f'for p in {candidates}; do [ ! -L "$p/current" ] || {{ printf "%s\\n" "$p"; break; }}; done; :'
-    text = framing.prelude() + framing.section("prefix", commands) + framing.close()
+    text = (
+        framing.prelude()
+        + f'for prefix in {candidates} ""; do [ ! -L "$prefix/current" ] || break; done\n'
+        + framing.section("prefix", 'printf "%s\\n" "$prefix"')
+        + framing.section("binary", _BINARY)
+        + framing.close()
+    )
     return Script(title="find where the gateway is installed", text=text, changes=False)
 
 
-def parse_location(framing: Framing, stdout: bytes) -> str:
-    """The absolute prefix, "" where nothing is installed. Raises BadAnswer for anything that is no path."""
-    found = parse(framing, stdout).text("prefix")
-    if found and (not found.startswith("/") or "\n" in found):
+def parse_location(framing: Framing, stdout: bytes) -> Layout | None:
+    """Where it lies, the prefix absolute; None where nothing is installed. Raises BadAnswer for anything else.
+
+    A release whose program is gone is taken for one of the gateway's own name: that much can still be removed.
+    """
+    answers = parse(framing, stdout)
+    found, name = answers.text("prefix"), answers.text("binary")
+    if not found:
+        return None
+    if not found.startswith("/") or "\n" in found or "\n" in name:
         raise BadAnswer("the board did not say where its gateway is installed", detail=found[:80])
-    return found
+    return Layout(found, name) if name else Layout(found)

@@ -49,6 +49,9 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     ),
     errors.BuildFailed: lambda _: "Nothing was sent. Mend the source and deploy again; --dry-run shows the command.",
     errors.Unsupported: lambda _: "Run it on a Linux machine.",
+    errors.MachineFault: lambda _: (
+        f"Look at its owner, its mode and the free space; {PROGRAM} doctor shows the folders."
+    ),
     errors.NotMeasured: lambda _: "Look at what is missing with --explain.",
     errors.Unreachable: lambda _: "Is the board on, and the address right? ssh to it once by hand to see.",
     errors.HostKeyUnknown: lambda _: (

@@ -16,6 +16,7 @@ from deploy.cli.dry_run import show_rehearsal
 from deploy.cli.ending import command
 from deploy.cli.options import help_for
 from deploy.cli.planning import Wishes, plan_for
+from deploy.cli.reaching import Place
 from deploy.cli.taking import taker
 from deploy.cli.wording import PROGRAM
 from deploy.report import silent
@@ -128,7 +129,7 @@ def deploy(
                     records = carry_out(steps, job, observer)
                 finally:
                     if job.committed:  # also where the reading failed: what runs is the new release
-                        deployments.remember(record_of(job, place))
+                        _remember(job, place)
         if json:
             seconds = time.monotonic() - began_s
             document = deployment_document(job, records, board=place.board.name, host=str(place.host), seconds=seconds)
@@ -136,6 +137,14 @@ def deploy(
         else:
             show_deployment(screen, job, explain=explain)
     return job.verdict.outcome.exit_code if job.verdict else 0
+
+
+def _remember(job: Job, place: Place) -> None:
+    try:
+        deployments.remember(record_of(job, place))
+    except OSError as error:
+        error.add_note("the new release runs, but there is no record of it to hold a later reading against")
+        raise
 
 
 def show_deployment(screen: Shows, job: Job, *, explain: bool) -> None:

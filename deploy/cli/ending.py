@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -12,10 +13,13 @@ from typing import Any
 from invoke.exceptions import Exit
 
 from deploy.cli.cures import cure
-from deploy.errors import BuildFailed, CommandFailed, LoopbackFailed, NotReady, SlimdeployError
+from deploy.errors import BuildFailed, CommandFailed, LoopbackFailed, MachineFault, NotReady, SlimdeployError
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
+
+FAULT = 70
+"""EX_SOFTWARE of sysexits.h: a fault of slimdeploy, shown with its traceback."""
 
 
 def evidence_of(error: SlimdeployError) -> str:
@@ -63,18 +67,40 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
         except SlimdeployError as error:
             _print_problem(error, as_json=bool(options.get("json")))
             code = error.exit_code
-        except KeyboardInterrupt as interrupt:
-            notes = getattr(interrupt, "__notes__", [])
-            print("\n" + "; ".join(["interrupted", *notes]), file=sys.stderr)
-            code = INTERRUPTED
         except BrokenPipeError:
             # Whoever read our output (head, less) has gone; nothing is left to say and nowhere to say it.
             sys.stdout = None
             code = 0
+        except OSError as error:
+            problem = _on_this_machine(error)
+            _print_problem(problem, as_json=bool(options.get("json")))
+            code = problem.exit_code
+        except KeyboardInterrupt as interrupt:
+            notes = getattr(interrupt, "__notes__", [])
+            print("\n" + "; ".join(["interrupted", *notes]), file=sys.stderr)
+            code = INTERRUPTED
+        except Exit:
+            raise
+        except Exception as error:  # a fault of ours; exit code 1, Python's own for it, is a verdict here
+            traceback.print_exc()
+            if options.get("json"):
+                fault = SlimdeployError(f"a fault of slimdeploy: {type(error).__name__}")
+                fault.exit_code = FAULT
+                _print_problem(fault, as_json=True)
+            code = FAULT
         if code:
             raise Exit(code=code)
 
     return run
+
+
+def _on_this_machine(error: OSError) -> MachineFault:
+    """A file or folder of the controller that failed, for people; what became of the board stays noted."""
+    where = f"{error.filename}: " if error.filename else ""
+    problem = MachineFault(f"this machine: {where}{error.strerror or error}")
+    for note in getattr(error, "__notes__", []):
+        problem.add_note(note)
+    return problem
 
 
 def _interrupt(number: int, frame: object) -> None:

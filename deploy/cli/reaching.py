@@ -115,8 +115,8 @@ def installed_layout(transport: Transport, place: Place, prefix: str = "") -> La
     if completed.exit_status != 0:
         raise CommandFailed("the board's shell did not answer", transport.host, exit_status=completed.exit_status)
     found = parse_location(framing, completed.stdout)
-    if not found:
+    if found is None:
         raise UsageError(
             f"no gateway is installed on {transport.host} ({PROGRAM} deploy --board {place.board.name} first)"
         )
-    return Layout(found)
+    return found

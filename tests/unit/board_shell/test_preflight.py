@@ -219,7 +219,8 @@ def test_where_the_gateway_is_installed_is_found_under_the_prefix_and_then_at_ho
     framing = Framing.new()
 
     def located(prefix: str) -> str:
-        return parse_location(framing, board.run(locate_script(prefix, framing)).stdout)
+        found = parse_location(framing, board.run(locate_script(prefix, framing)).stdout)
+        return found.prefix if found else ""
 
     assert located(str(installed)) == str(installed)
     assert located("/nowhere at all") == ""
@@ -233,7 +234,19 @@ def test_where_the_gateway_is_installed_is_found_under_the_prefix_and_then_at_ho
 def test_a_location_that_is_no_path_is_a_bad_answer(said: str) -> None:
     framing = Framing.new()
     with pytest.raises(BadAnswer):
-        parse_location(framing, printed(framing, {"prefix": said}))
+        parse_location(framing, printed(framing, {"prefix": said, "binary": ""}))
+
+
+def test_a_program_of_another_name_is_found_by_its_release(board: LocalTransport, tmp_path: Path) -> None:
+    release = tmp_path / "releases" / "aaaa"
+    release.mkdir(parents=True)
+    (tmp_path / "current").symlink_to("releases/aaaa")
+    for name in ("my bot", "my bot.part"):
+        (release / name).write_text("")
+        (release / name).chmod(0o755)
+    framing = Framing.new()
+    found = parse_location(framing, board.run(locate_script(str(tmp_path), framing)).stdout)
+    assert found == Layout(str(tmp_path), "my bot")
 
 
 # --- what odd boards print

@@ -1,0 +1,40 @@
+"""How a command ends where something is wrong that no step foresaw: never with a verdict's exit code."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from invoke.exceptions import Exit
+
+from deploy.cli.ending import FAULT, command
+
+
+def ended(error: BaseException, *, as_json: bool) -> int:
+    def fails(json: bool = False) -> int:
+        raise error
+
+    with pytest.raises(Exit) as exit:
+        command(fails)(json=as_json)
+    return int(exit.value.code)
+
+
+def test_a_file_of_this_machine_that_fails_is_a_problem_with_a_cure(capsys: pytest.CaptureFixture[str]) -> None:
+    error = OSError(28, "No space left on device", "/some/file")
+    error.add_note("release aaaa is back and runs")
+    assert ended(error, as_json=True) == 2
+    document = json.loads(capsys.readouterr().out)
+    assert document["reason"] == "this machine: /some/file: No space left on device"
+    assert document["error"]["notes"] == ["release aaaa is back and runs"]
+    assert document["error"]["cure"]
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_fault_of_ours_is_shown_and_is_no_verdict(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(LookupError("an inner thing"), as_json=as_json) == FAULT
+    printed = capsys.readouterr()
+    assert "an inner thing" in printed.err
+    if as_json:
+        assert json.loads(printed.out)["error"]["exit_code"] == FAULT
+    else:
+        assert not printed.out
