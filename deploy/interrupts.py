@@ -1,4 +1,4 @@
-"""Knows how to let something finish that must not be left half done: Ctrl-C and TERM wait until it has."""
+"""Knows how to let something finish that must not be left half done: Ctrl-C, TERM and HUP wait until it has."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, the polite kill, and a terminal that was closed: what is half done is put back after each of them."""
+
 
 @contextmanager
 def held_interrupts() -> Iterator[None]:
-    """While the context lasts, SIGINT and SIGTERM are only noted; at its end the first one is raised.
+    """While the context lasts, the ENDING signals are only noted; at its end the first one is raised.
 
-    Raised is KeyboardInterrupt, for both. Outside the main thread, where Python delivers no signals, nothing is held.
+    Raised is KeyboardInterrupt, for all. One that is ignored (nohup) stays so. Outside the main thread, where Python
+    delivers no signals, nothing is held.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -23,7 +27,8 @@ def held_interrupts() -> Iterator[None]:
     def note(number: int, frame: FrameType | None) -> None:
         noted.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heeded}
     try:
         yield
     finally:

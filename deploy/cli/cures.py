@@ -17,6 +17,7 @@ REFUSED = {
     "no_hash_tool": "Put sha256sum (BusyBox has it) or openssl on the board.",
     "clock_off": "Set the board's clock: date -u -s '…' there, or let it run an NTP client; then deploy again.",
     "no_ca_bundle": "Install ca-certificates on the board, or send a bundle with --ca-file bundle.pem.",
+    "changed_meanwhile": "Nothing of yours runs. Wait until the other deployment has ended, then deploy again.",
     "port_taken": "Choose another port for the gateway's health page: --port 8081.",
 }
 

@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
@@ -14,6 +15,7 @@ from invoke.exceptions import Exit
 
 from deploy.cli.cures import cure
 from deploy.errors import BuildFailed, CommandFailed, LoopbackFailed, MachineFault, NotReady, SlimdeployError
+from deploy.interrupts import ENDING
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
@@ -61,7 +63,9 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
 
     @wraps(function)
     def run(*arguments: Any, **options: Any) -> None:
-        signal.signal(signal.SIGTERM, _interrupt)
+        for number in ENDING:
+            if number != signal.SIGINT and signal.getsignal(number) != signal.SIG_IGN:  # nohup means it
+                signal.signal(number, _interrupt)
         try:
             code = function(*arguments, **options)
         except SlimdeployError as error:
@@ -77,7 +81,8 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
             code = problem.exit_code
         except KeyboardInterrupt as interrupt:
             notes = getattr(interrupt, "__notes__", [])
-            print("\n" + "; ".join(["interrupted", *notes]), file=sys.stderr)
+            with suppress(OSError):  # the terminal may be what has gone
+                print("\n" + "; ".join(["interrupted", *notes]), file=sys.stderr)
             code = INTERRUPTED
         except Exit:
             raise

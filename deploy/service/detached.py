@@ -30,6 +30,9 @@ NEXT, KEPT = ".next", ".previous"
 CONFIG_FAULT_STATUS = 78
 """EX_CONFIG of sysexits.h: the gateway says that starting it again can't help (bad config, token refused)."""
 
+CHANGED_MEANWHILE_STATUS = 75
+"""EX_TEMPFAIL of sysexits.h: another deployment has switched the board since it was asked what it holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Detached:
@@ -171,8 +174,15 @@ start_gateway() {{
 
         `before` is the release that `current` points at now (None on a first deployment); it becomes `previous` where
         it is another one. `staged` are the paths whose new text waits beside them; the old text is kept as `.previous`.
+        Where `current` does not point at `before` any more it changes nothing and ends with CHANGED_MEANWHILE_STATUS.
         """
-        lines = [SWITCH_LINK, "stop_gateway"]
+        link = quote_path(self.layout.current)
+        lines = [
+            SWITCH_LINK,
+            f'now=$(readlink {link} 2>/dev/null); [ "${{now##*/}}" = {quote(before or "")} ] || '
+            f"exit {CHANGED_MEANWHILE_STATUS}",
+            "stop_gateway",
+        ]
         for path in map(quote_path, staged):
             lines.append(f"if [ -f {path} ]; then cp -p {path} {path}{KEPT}; else rm -f {path}{KEPT}; fi || exit 1")
             lines.append(f"mv -f {path}{NEXT} {path} || exit 1")

@@ -6,9 +6,10 @@ import hashlib
 from dataclasses import dataclass
 
 from deploy.board_shell.push import drop_staged
-from deploy.errors import BadAnswer, CommandFailed, NotReady
+from deploy.errors import BadAnswer, CommandFailed, NotReady, Refused
 from deploy.interrupts import held_interrupts
 from deploy.model.reading import Process
+from deploy.service.detached import CHANGED_MEANWHILE_STATUS
 from deploy.steps.asking import must
 from deploy.steps.configure import differing
 from deploy.steps.face import Job, LocalCommand, Observer
@@ -52,6 +53,10 @@ class Start:
             with held_interrupts():  # a Ctrl-C now would leave the board between two releases
                 completed = must(job.transport, switch)
         except CommandFailed as error:
+            if error.exit_status == CHANGED_MEANWHILE_STATUS:
+                job.switched = False  # it changed nothing, and what runs now is the other deployment's
+                problem = "another deployment has changed this board in the meantime"
+                raise Refused("changed_meanwhile", problem, error.host) from error
             raise NotReady(error.problem, error.host, log=log_tail(job.transport, job.layout)) from error
         job.process = parse_pid_file(completed.stdout)
         limits = " ".join(f"{name}={value}" for name, value in job.plan.limits.environment().items())

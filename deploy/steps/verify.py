@@ -5,6 +5,7 @@ What is put back when it does not is `start.py`'s.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from deploy.board_shell.framing import Framing
 from deploy.board_shell.health import Health, parse_answer, parse_health, question
 from deploy.board_shell.observe import observe_script, parse_observation
 from deploy.board_shell.push import drop_releases
-from deploy.errors import BadAnswer, ForwardRefused, NotReady
+from deploy.errors import BadAnswer, ForwardRefused, HostError, NotReady
+from deploy.model.artifact import RELEASE_ID_LENGTH
 from deploy.model.facts import Running
 from deploy.steps.asking import must
 from deploy.steps.face import Job, LocalCommand, Observer
@@ -27,6 +29,9 @@ SETTLE_S = 2.0
 """How long it has to stay up after it was ready first."""
 
 PAUSE_S = 0.1
+
+# Other folders beside the releases, in a prefix that was there before, are not ours to remove.
+_RELEASE_ID = re.compile(rf"[0-9a-f]{{{RELEASE_ID_LENGTH}}}")
 
 _STATES = {
     "ok": "answers",
@@ -72,9 +77,12 @@ class Verify:
         installed = job.known.installed
         before = installed.current
         keep = {job.built.release_id, before, installed.previous if before == job.built.release_id else ""}
-        dropped = sorted(set(installed.releases) - keep)
+        dropped = sorted(each for each in set(installed.releases) - keep if _RELEASE_ID.fullmatch(each))
         if dropped:
-            must(job.transport, drop_releases(job.layout, dropped))
+            try:
+                must(job.transport, drop_releases(job.layout, dropped))
+            except HostError as error:  # the deployment is done all the same; the next one tries again
+                observer.note(f"releases that are not needed any more are still there: {error.problem}")
         return f"/ready answers on port {port}, the same process for {self.settle_s:g} s, limits in force"
 
     def undo(self, job: Job) -> None:

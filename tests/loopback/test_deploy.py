@@ -114,12 +114,17 @@ def test_a_board_without_sftp_is_deployed_to_all_the_same(local) -> None:
     assert local("deploy", "--board", "local", "--no-measure").code == 0
 
 
-@pytest.mark.parametrize("after_s", [0.3, 0.7, 1.2, 2.0])
-def test_ctrl_c_at_any_moment_leaves_the_running_release_running(local, after_s: float) -> None:
+@pytest.mark.parametrize(
+    ("after_s", "number"),
+    [(0.3, signal.SIGINT), (0.7, signal.SIGINT), (1.2, signal.SIGINT), (2.0, signal.SIGINT), (2.0, signal.SIGHUP)],
+)
+def test_ctrl_c_or_a_closed_terminal_at_any_moment_leaves_the_running_release_running(
+    local, after_s: float, number: signal.Signals
+) -> None:
     assert local("deploy", "--board", "local", "--no-measure").code == 0
     with local.start("deploy", "--board", "local", "--no-measure", "--memory-limit", "7MiB") as process:
         time.sleep(after_s)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode in (0, 130), err
     assert "Traceback" not in err

@@ -17,7 +17,7 @@ from shells import BusyBoxTransport
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
 from deploy.model.reading import Process
-from deploy.service.detached import Detached
+from deploy.service.detached import CHANGED_MEANWHILE_STATUS, Detached
 from deploy.steps.start import parse_pid_file
 from deploy.transport.local import LocalTransport
 from deploy.transport.protocol import Completed, Script
@@ -224,6 +224,18 @@ def test_the_release_before_becomes_previous_and_comes_back_with_its_config_on_r
     assert not Path(layout.previous).is_symlink()
     assert Path(layout.config).read_text() == "old"
     assert alive(parse_pid_file(restored.stdout).pid)
+
+
+def test_a_switch_of_a_board_that_another_deployment_has_switched_meanwhile_changes_nothing(seat: Seat) -> None:
+    for release_id in ("aaaa", "bbbb", "cccc"):
+        seat.add_release(release_id)
+    seat.run(seat.service.switch("aaaa", before=None, staged=seat.stage()))
+    theirs = parse_pid_file(seat.run(seat.service.switch("bbbb", before="aaaa", staged=[])).stdout)
+    for before in ("aaaa", None):
+        ours = seat.transport.run(seat.service.switch("cccc", before=before, staged=[]))
+        assert ours.exit_status == CHANGED_MEANWHILE_STATUS
+    assert alive(theirs.pid)
+    assert str(Path(seat.service.layout.current).readlink()) == "releases/bbbb"
 
 
 def test_restore_before_the_switch_touched_anything_keeps_the_files_in_use(seat: Seat) -> None:
