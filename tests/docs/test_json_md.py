@@ -1,0 +1,219 @@
+"""docs/json.md is the schema: each document's keys stand in its section, and its tables have no key that is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke.context import Context
+from invoke.exceptions import Exit
+from readings import proven, sample
+
+from deploy import manifest
+from deploy.cli import boards, build, doctor, emulate, hosts, memory, service
+from deploy.cli.dry_run import show_rehearsal
+from deploy.cli.ending import problem_document
+from deploy.emulator.loopback import LoopbackBoard
+from deploy.errors import NoHost
+from deploy.memory.budget import judge
+from deploy.model.artifact import Artifact
+from deploy.model.board import Board
+from deploy.model.gateway_config import GatewayConfig
+from deploy.model.layout import Layout
+from deploy.model.limits import Limits
+from deploy.model.reading import LiveCount, Process, Reading
+from deploy.model.secret import Secret
+from deploy.model.source import Source
+from deploy.model.target import Target
+from deploy.model.verdict import Budget
+from deploy.pipeline import Rehearsed
+from deploy.report.documents import deployment_document, limits_document, process_document, reading_document
+from deploy.report.silent import screen
+from deploy.steps.face import Job, Plan, StepRecord
+from deploy.transport.local import LocalTransport
+from deploy.transport.scripted import ScriptedTransport
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
+PROCESS = Process(4242, 123456)
+READING = proven(
+    sample(3000, rollup_kib=3000), kind="live", live=LiveCount(50, 50, 50, "TLSv1.3", 1.5), circumstances={"RAM": "1"}
+)
+UNPROVEN = replace(READING, evidence=(replace(READING.evidence[0], ok=False), *READING.evidence[1:]))
+ARTIFACT = Artifact(
+    path=Path("/somewhere/picoclaw"),
+    name="picoclaw",
+    size_bytes=4_000_000,
+    sha256="ab" * 32,
+    target=Target("riscv64"),
+    tags=("telegram",),
+    ldflags="",
+    package="./cmd/picoclaw",
+    version="0.1.0",
+    toolchain="go1.27.3",
+    revision="cafe",
+    source_digest="digest",
+    elf="ELF 64-bit LSB EM_RISCV, static",
+)
+BOARD = Board("some-board", "A board", Target("riscv64"), 65536)
+
+
+def section(title: str) -> str:
+    """The text below one heading, its examples left out, so that a key in an example alone does not count."""
+    _, found, rest = PAGE.partition(f"\n## {title}\n")
+    assert found, f"docs/json.md has no section {title!r}"
+    return re.sub(r"```.*?```", "", rest.partition("\n## ")[0], flags=re.DOTALL)
+
+
+def keys(value: object, depth: int = 2) -> set[str]:
+    """The keys of the first `depth` levels. A list is no level; circumstances and hosts hold names, no keys."""
+    if isinstance(value, list):
+        return set().union(*(keys(one, depth) for one in value))
+    if not isinstance(value, dict) or not depth:
+        return set()
+    below = (keys(inner, depth - 1) for name, inner in value.items() if name not in ("circumstances", "hosts"))
+    return set(value) | set().union(*below)
+
+
+def told(text: str) -> set[str]:
+    """Everything in the text that stands as `key`."""
+    return set(re.findall(r"`([A-Za-z0-9_]+)`", text))
+
+
+def in_tables(text: str) -> set[str]:
+    """The keys in the tables' first column."""
+    return set(re.findall(r"^\| `([A-Za-z0-9_]+)` \|", text, flags=re.MULTILINE))
+
+
+def of_memory(reading: Reading) -> dict[str, Any]:
+    return reading_document(reading, judge(reading, Budget())) | {
+        "board": BOARD.name,
+        "host": "root@board",
+        "artifact": {"sha256": ARTIFACT.sha256},
+        "process": process_document(PROCESS),
+        "limits": limits_document(Limits()),
+    }
+
+
+def of_deploy() -> dict[str, Any]:
+    source = Source(Path("/nowhere"))
+    plan = Plan(BOARD, source, Limits(), GatewayConfig(Secret(b"1:" + b"s" * 35)), "/opt/picoclaw")
+    job = Job(plan, ScriptedTransport({}), artifact=ARTIFACT, process=PROCESS, reading=READING)
+    job.verdict = judge(READING, Budget())
+    records = [StepRecord("Push", None, "sent", 0.5, 2)]
+    return deployment_document(job, records, board=BOARD.name, host="root@board", seconds=4.0)
+
+
+@pytest.mark.parametrize("reading", [READING, UNPROVEN], ids=["proven", "not-measured"])
+def test_a_reading(reading: Reading) -> None:
+    text = section("memory, memory.live")
+    assert keys(of_memory(reading), depth=3) <= told(text)
+
+
+def test_the_tables_of_a_reading_hold_nothing_else() -> None:
+    both = keys(of_memory(READING), depth=3) | keys(of_memory(UNPROVEN), depth=3)
+    assert in_tables(section("memory, memory.live")) <= both
+
+
+def test_what_memory_itself_adds_to_a_reading_is_what_is_held_against_the_page_here() -> None:
+    # The five keys around a reading are put there by the command itself, out of reach without a board.
+    source = Path(memory.__file__).read_text(encoding="utf-8")
+    around = source.partition("document = reading_document(")[2].partition("print(")[0]
+    assert set(re.findall(r'"(\w+)": ', around)) - {"sha256"} == {"board", "host", "artifact", "process", "limits"}
+
+
+def test_a_deployment() -> None:
+    text = section("deploy")
+    assert keys(of_deploy()) <= told(text) | told(section("memory, memory.live"))
+    own = keys(of_deploy()) - keys(of_memory(READING))
+    assert own <= told(text)
+    assert in_tables(text) <= keys(of_deploy())
+
+
+def test_a_dry_run(capsys: pytest.CaptureFixture[str]) -> None:
+    show_rehearsal([Rehearsed("Push", "it is there", ())], screen(as_json=True), as_json=True)
+    agrees("deploy --dry-run", json.loads(capsys.readouterr().out))
+
+
+def test_a_problem() -> None:
+    agrees("A problem", problem_document(NoHost("some-board")))
+
+
+def test_status_of_nothing_of_a_silent_process_and_of_a_gateway(tmp_path: Path) -> None:
+    layout = Layout(str(tmp_path / "prefix"))
+    asked = LocalTransport()
+    nothing = service._status_rows(asked, layout)
+    assert not nothing["running"]
+    Path(layout.run).mkdir(parents=True)
+    ticks = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    Path(layout.pid_file).write_text(f"{os.getpid()} {ticks}\n", encoding="ascii")
+    silent = service._status_rows(asked, layout)
+    assert silent["running"] and silent["health"] == "no answer"
+    said = {"status": "ok", "version": "1", "pid": 1, "uptime_s": 1, "inbound": 1, "outbound": 1, "refused": 0}
+    said |= {"errors": 0, "telegram": {"state": "ok", "tls_version": "TLS 1.3", "tls_cipher": "X", "detail": ""}}
+    program = Path(layout.current) / layout.name
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho '{json.dumps(said)}'\n", encoding="ascii")
+    program.chmod(0o755)
+    answering = service._status_rows(asked, layout)
+    assert answering["received"] == 1
+    agrees("status", {"board": "b", "host": "h"} | nothing | silent | answering)
+
+
+def test_boards(run_here: None, capsys: pytest.CaptureFixture[str]) -> None:
+    boards.listing.body(Context(), json=True)
+    listed = json.loads(capsys.readouterr().out)
+    boards.show.body(Context(), board="licheerv", json=True)
+    shown = json.loads(capsys.readouterr().out)
+    assert shown in listed.pop("boards") and not listed
+    agrees("boards, boards.show", shown)
+
+
+def test_hosts(run_here: None, capsys: pytest.CaptureFixture[str]) -> None:
+    hosts.listing.body(Context(), json=True)
+    agrees("hosts", json.loads(capsys.readouterr().out))
+
+
+def test_a_loopback_board_and_their_list(run_here: None, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    emulate.listing.body(Context(), json=True)
+    assert json.loads(capsys.readouterr().out) == {"boards": []}
+    up = LoopbackBoard("local", tmp_path, PROCESS, "root", 1, 2, 3, 4, sftp=True)
+    agrees("emulate.up, emulate.list", emulate.document(up))
+
+
+def test_a_build_and_its_manifest() -> None:
+    made = build.document(ARTIFACT, built=True, copied=None)
+    assert made["artifact"] == manifest.document(ARTIFACT)
+    text = section("build")
+    assert keys(made, depth=3) <= told(text) | told(section("deploy"))
+    assert set(made["artifact"]) - set(of_deploy()["artifact"]) <= told(text)
+    assert in_tables(text) <= keys(made)
+
+
+def test_doctor(run_here: None, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        doctor.doctor.body(Context(), json=True)
+    except Exit as ended:  # a machine without a Go
+        assert ended.code == 2
+    agrees("doctor", json.loads(capsys.readouterr().out))
+
+
+def agrees(title: str, document: object) -> None:
+    """The section has the document's keys, and its tables have no others."""
+    text = section(title)
+    assert keys(document) <= told(text)
+    assert in_tables(text) <= keys(document)
+
+
+@pytest.fixture
+def run_here() -> Iterator[None]:
+    """A command run in this process sets what SIGTERM does; it is set back."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
