@@ -294,6 +294,8 @@ def test_real_kernels_do_not_round(case: str) -> None:
     [
         ("6.1.0", 4, 8, 4, 6, 6 * 65 * 64),  # before 6.2: 65 faults a thread, 64 KiB around each
         ("6.1.0", 1, 2, 4, 6, 0),  # built for fewer than four CPUs: no split counters
+        ("6.1.0", 4, 4, 4, 1, 65 * 64),  # built for four: split again
+        ("6.2.0", 2, 4, 4, 1, 3 * 2 * 32 * 4),  # the first kernel with percpu counters
         ("5.10.4", 1, None, 64, 1, 65 * 64),
         ("6.12.1", 2, 255, 4, 6, 3 * 2 * 32 * 4),
         ("6.12.1", 64, 255, 4, 6, 3 * 64 * 128 * 4),

@@ -69,7 +69,9 @@ def test_what_moves_and_does_not_grow_is_judged_by_its_highest(figures: tuple[in
     found = settled(looks(*figures), PACE)
     assert found.ok is ok
     assert len(found.samples) == len(figures)
-    assert found.detail.endswith("in motion, and not growing") is ok
+    span_s = f"{len(figures) - 1:.1f} s"
+    in_motion = f"{len(figures)} samples over {span_s}: in motion, and not growing"
+    assert found.detail == (in_motion if ok else f"VmRSS had not settled after {span_s}")
 
 
 @pytest.mark.parametrize("at", range(5))

@@ -200,6 +200,41 @@ def test_a_step_is_suspicious_only_where_it_is_far_more_than_a_page(
     assert rounding_step_kib(kernel, figures) == step
 
 
+def header(machine: int, *, big_endian: bool = False) -> str:
+    """The first 20 bytes of an ELF file in hex: e_machine is the half word at 18, in the byte order of byte 5."""
+    order = "big" if big_endian else "little"
+    return b"".join((b"\x7fELF", bytes([1, 2 if big_endian else 1]), bytes(12), machine.to_bytes(2, order))).hex()
+
+
+@pytest.mark.parametrize(
+    ("machine", "elf", "emulated"),
+    [
+        ("x86_64", header(62), False),
+        ("x86_64", header(3), False),  # a 32-bit program needs no emulator there
+        ("i686", header(62), True),
+        ("aarch64", header(40), False),
+        ("aarch64", header(62), True),
+        ("armv7l", header(40), False),
+        ("armv7l", header(183), True),
+        ("riscv64", header(243), False),
+        ("riscv64", header(183), True),
+        ("mips", header(8, big_endian=True), False),
+        ("mips", header(40, big_endian=True), True),
+        ("sparc64", header(62), False),  # a machine that nobody here knows speaks for nothing
+        ("riscv64", "", False),  # nor does a board without a tool that shows bytes
+        ("riscv64", header(62)[:38], False),
+        ("riscv64", "2321" + header(62)[4:], False),  # "#!": no ELF file
+    ],
+)
+def test_an_executable_for_another_machine_is_run_by_an_emulator(machine: str, elf: str, emulated: bool) -> None:
+    seen = recorded_answer().edited("uname", r"^x86_64$", machine)
+    seen = seen.replaced("shell_elf", "").replaced("before_elf", elf)
+    reading = idle_of(seen, subject=recorded_subject(sha256=None))
+    assert failed(reading) == ({"real_kernel"} if emulated else set())
+    if emulated:
+        assert refusal(reading) == f"the process's executable is not for {machine}: a user-mode emulator runs it"
+
+
 def test_this_machines_kernel_counts_pages(gateways: Gateways) -> None:
     started = gateways.spawn(str(gateways.binary), "1000")
     gateways.runs(started.pid)
