@@ -8,10 +8,10 @@ from pathlib import Path
 
 from deploy.board_shell.push import HASH_DIFFERS_STATUS, forget_push, push_release
 from deploy.errors import CommandFailed, Refused
-from deploy.model.units import show_bytes
+from deploy.model.units import KIB, show_bytes
 from deploy.steps.asking import failed
 from deploy.steps.face import Job, LocalCommand, Observer
-from deploy.steps.preflight import refuse_without_space
+from deploy.steps.preflight import ASSUMED_BINARY_KIB, refuse_without_space
 from deploy.transport.protocol import Script
 
 SLOWEST_LINK_BYTES_S = 8 * 1024
@@ -31,7 +31,7 @@ class Push:
         return None
 
     def commands(self, job: Job) -> tuple[Script | LocalCommand, ...]:
-        """The script, with the file itself as its payload."""
+        """The script, with the file itself as its payload, also where `run` compresses it on the way."""
         path = job.artifact.path if job.artifact else Path(job.plan.source.binary)
         sha256 = job.artifact.sha256 if job.artifact else job.release_id
         return (_script(job, sha256, path, _compresses(job)),)
@@ -70,6 +70,7 @@ def _compresses(job: Job) -> bool:
 
 
 def _script(job: Job, sha256: str, payload: bytes | Path, gzipped: bool) -> Script:
-    size = payload.stat().st_size if isinstance(payload, Path) and payload.exists() else 8 * 1024 * 1024
-    deadline_s = 60 + (len(payload) if isinstance(payload, bytes) else size) / SLOWEST_LINK_BYTES_S
+    # The plain size, compressed or not: a dry run, which compresses nothing, shows the same deadline.
+    size_bytes = job.artifact.size_bytes if job.artifact else ASSUMED_BINARY_KIB * KIB
+    deadline_s = 60 + size_bytes / SLOWEST_LINK_BYTES_S
     return push_release(job.layout, job.release_id, sha256, payload, gzipped=gzipped, deadline_s=deadline_s)

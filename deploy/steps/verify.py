@@ -20,6 +20,7 @@ from deploy.model.facts import Running
 from deploy.steps.asking import must
 from deploy.steps.face import Job, LocalCommand, Observer
 from deploy.steps.logs import log_tail
+from deploy.steps.start import Start
 from deploy.transport.protocol import Script
 
 READY_WITHIN_S = 30.0
@@ -56,8 +57,12 @@ class Verify:
         return None
 
     def commands(self, job: Job) -> tuple[Script | LocalCommand, ...]:
-        """The look at the process; GET /ready travels beside it, through a forwarded channel."""
-        return (observe_script(job.layout, Framing.new()),) if job.switched or job.facts else ()
+        """The look at the process, then the removal; GET /ready travels beside them, through a forwarded channel."""
+        if job.facts is None:
+            return ()
+        dropped = _unneeded(job) if job.switched or Start().skip(job) is None else []
+        removal = (drop_releases(job.layout, dropped),) if dropped else ()
+        return (observe_script(job.layout, Framing.new()), *removal)
 
     def run(self, job: Job, observer: Observer) -> str:
         """Raises NotReady, with the end of the log, where the gateway is not or does not stay ready."""
@@ -74,11 +79,7 @@ class Verify:
         if not health.ready:
             raise self._not_ready(job, f"the gateway was ready and is not any more: {telegram(health)}")
         job.committed = True
-        installed = job.known.installed
-        before = installed.current
-        keep = {job.built.release_id, before, installed.previous if before == job.built.release_id else ""}
-        dropped = sorted(each for each in set(installed.releases) - keep if _RELEASE_ID.fullmatch(each))
-        if dropped:
+        if dropped := _unneeded(job):
             try:
                 must(job.transport, drop_releases(job.layout, dropped))
             except HostError as error:  # the deployment is done all the same; the next one tries again
@@ -123,6 +124,14 @@ class Verify:
 
     def _not_ready(self, job: Job, problem: str) -> NotReady:
         return NotReady(problem, job.transport.host, log=log_tail(job.transport, job.layout))
+
+
+def _unneeded(job: Job) -> list[str]:
+    """The releases that nothing will point at once the deployment is done."""
+    installed = job.known.installed
+    before = installed.current
+    keep = {job.release_id, before, installed.previous if before == job.release_id else ""}
+    return sorted(each for each in set(installed.releases) - keep if _RELEASE_ID.fullmatch(each))
 
 
 def check(job: Job, running: Running | None) -> None:

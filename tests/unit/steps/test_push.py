@@ -1,0 +1,134 @@
+"""The step Push: skipped by hash, compressed where the board can unpack, refused without space, undone by halves."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from scripted_boards import (
+    BLANK,
+    FORGET_PUSH,
+    PREFIX,
+    Silent,
+    artifact_in,
+    deployed,
+    good_answers,
+    job_on,
+    older,
+    plan_of,
+    send_title,
+)
+
+from deploy.board_shell.push import HASH_DIFFERS_STATUS
+from deploy.errors import CommandFailed, ConnectionLost, Refused
+from deploy.model.artifact import Artifact
+from deploy.steps.push import SLOWEST_LINK_BYTES_S, Push
+from deploy.transport.protocol import Completed, Script
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Artifact:
+    return artifact_in(tmp_path)
+
+
+def test_a_release_that_is_there_whole_is_not_sent_again(artifact: Artifact) -> None:
+    job, board = job_on(deployed(artifact, plan_of()), artifact)
+    assert Push().skip(job) == f"release {artifact.release_id} is on the board already"
+    assert board.round_trips == 0
+
+
+@pytest.mark.parametrize("there", ["", "ab" * 32])
+def test_a_release_that_is_there_in_part_is_sent_again(artifact: Artifact, there: str) -> None:
+    facts = older()
+    broken = replace(facts.installed, releases={artifact.release_id: there})
+    job, _ = job_on(replace(facts, installed=broken), artifact)
+    assert Push().skip(job) is None
+
+
+def test_what_is_not_built_yet_is_not_on_the_board() -> None:
+    job, _ = job_on(older(), None)
+    assert Push().skip(job) is None
+
+
+def test_what_runs_is_what_the_dry_run_shows(artifact: Artifact) -> None:
+    job, board = job_on(BLANK, artifact, good_answers(artifact, plan_of(), BLANK))
+    shown = Push().commands(job)
+    detail = Push().run(job, Silent())
+    assert tuple(board.scripts) == shown
+    assert board.scripts[0].payload == artifact.path
+    assert detail == f"8.8 KiB to {PREFIX}/releases/{artifact.release_id}"
+
+
+def test_where_the_board_can_unpack_the_same_script_gets_the_file_compressed(artifact: Artifact) -> None:
+    facts = replace(BLANK, tools=frozenset({"sha256sum", "gunzip"}))
+    job, board = job_on(facts, artifact, good_answers(artifact, plan_of(), facts))
+    (shown,) = Push().commands(job)
+    assert isinstance(shown, Script)
+    assert shown.payload == artifact.path
+    detail = Push().run(job, Silent())
+    (ran,) = board.scripts
+    assert isinstance(ran.payload, bytes)
+    assert gzip.decompress(ran.payload) == artifact.path.read_bytes()
+    assert replace(ran, payload=shown.payload) == shown
+    assert "gunzip -c" in ran.text
+    assert detail.endswith(" sent compressed")
+
+
+def test_on_the_controller_itself_nothing_is_compressed(artifact: Artifact) -> None:
+    plan = plan_of()
+    plan = replace(plan, board=replace(plan.board, connection="loopback"))
+    facts = replace(BLANK, tools=frozenset({"sha256sum", "gunzip"}))
+    job, board = job_on(facts, artifact, good_answers(artifact, plan, facts), plan)
+    Push().run(job, Silent())
+    assert board.scripts[0].payload == artifact.path
+
+
+def test_a_slow_link_has_the_time_that_the_whole_file_needs(tmp_path: Path) -> None:
+    artifact = artifact_in(tmp_path, b"x" * SLOWEST_LINK_BYTES_S * 40)
+    job, _ = job_on(BLANK, artifact)
+    (script,) = Push().commands(job)
+    assert isinstance(script, Script)
+    assert script.deadline_s == 100
+
+
+def test_without_space_nothing_is_sent(artifact: Artifact) -> None:
+    facts = replace(BLANK, place=replace(BLANK.place, free_kib=8))
+    job, board = job_on(facts, artifact, good_answers(artifact, plan_of(), facts))
+    with pytest.raises(Refused, match="has 8 KiB free, the release needs 9 KiB") as refused:
+        Push().run(job, Silent())
+    assert refused.value.reason == "no_space"
+    assert board.titles == []
+
+
+@pytest.mark.parametrize(
+    ("ended", "kind", "problem"),
+    [
+        (Completed(HASH_DIFFERS_STATUS, b"", b"", 1), CommandFailed, "what arrived on the board is not what was sent"),
+        (Completed(1, b"", b"cat: write error: No space left on device\n", 1), Refused, "/ filled up while"),
+        (Completed(1, b"", b"cat: write error: I/O error\n", 1), CommandFailed, r"could not send .*: cat: write error"),
+        (Completed(73, b"", b"", 1), CommandFailed, r"could not send .* \(status 73\)"),
+    ],
+)
+def test_each_way_to_fail_has_its_own_problem(
+    artifact: Artifact, ended: Completed, kind: type[Exception], problem: str
+) -> None:
+    job, _ = job_on(BLANK, artifact, {send_title(artifact): ended})
+    with pytest.raises(kind, match=problem) as caught:
+        Push().run(job, Silent())
+    assert getattr(caught.value, "host", "") == "root@board"
+
+
+def test_a_lost_link_is_a_lost_link(artifact: Artifact) -> None:
+    job, _ = job_on(BLANK, artifact, {send_title(artifact): ConnectionLost("gone", "root@board")})
+    with pytest.raises(ConnectionLost):
+        Push().run(job, Silent())
+
+
+def test_undo_removes_half_a_file_and_leaves_a_whole_one(artifact: Artifact) -> None:
+    job, board = job_on(BLANK, artifact, good_answers(artifact, plan_of(), BLANK))
+    Push().undo(job)
+    assert board.titles == [FORGET_PUSH]
+    folder = f"{PREFIX}/releases/{artifact.release_id}"
+    assert board.scripts[0].text == f"rm -f {folder}/picoclaw.part; rmdir {folder} 2>/dev/null; :\n"
