@@ -34,6 +34,9 @@ from deploy.transport.protocol import Script, Transport
 READY_WITHIN_S = 30.0
 _PAUSE_S = 0.1
 
+LASTS_S = 75 * 60
+"""Longer than any load may take; then it ends by itself, should the link have broken before it was removed."""
+
 _FIRST_PORT, _PORTS = 20_000, 10_000
 """Below the range from which kernels give out ports by themselves (32768 and up: ip(7), ip_local_port_range)."""
 
@@ -70,7 +73,7 @@ def second_instance(
     Raises ForwardRefused where the server leads no port back, NotReady with its log, CommandFailed.
     """
     own = Layout(f"{layout.run}/live", layout.name)
-    service = Detached(own, limits)
+    service = Detached(own, limits, lasts_s=LASTS_S)
     port = _FIRST_PORT + secrets.randbelow(_PORTS)
     token = make_token()
     with ServedBotApi(token) as api, transport.lead_back(api.port) as bot_api_port:

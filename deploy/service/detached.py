@@ -41,6 +41,8 @@ class Detached:
     layout: Layout
     limits: Limits
     arguments: tuple[str, ...] = ("gateway",)
+    lasts_s: int | None = None
+    """After how many seconds it ends by itself, for a gateway whose owner may lose the board; None for never."""
 
     @property
     def supervisor_path(self) -> str:
@@ -64,18 +66,19 @@ note() {{ printf '%s %s\\n' "$1" "$(ticks_of "$1")" >"$2.new" && mv -f "$2.new" 
 say() {{ printf 'supervisor: %s\\n' "$1"; }}
 finish() {{
     trap '' TERM INT
+    [ -z "$guard" ] || kill -TERM "$guard" 2>/dev/null
     [ -z "$child" ] || {{ kill -TERM "$child" 2>/dev/null; wait "$child"; }}
     rm -f "$pid_file" "$own_pid_file"
     exit "$1"
 }}
-child=
+child= guard=
 trap 'finish 0' TERM INT
 trap '' HUP
 cd / || exit 1
 unset SSH_CLIENT SSH_CONNECTION SSH_TTY
 export {exports}
 note "$$" "$own_pid_file"
-pause=1
+{self._guard()}pause=1
 while :; do
     [ "$(wc -c <"$log" 2>/dev/null || echo 0)" -lt 262144 ] || {{ cp "$log" "$log.1" && : >"$log"; }}
     read -r up rest </proc/uptime; begun=${{up%%.*}}
@@ -95,6 +98,18 @@ while :; do
     sleep "$pause" & child=$!; wait "$child"; child=
     pause=$((pause * 2)); [ "$pause" -le 30 ] || pause=30
 done
+"""
+
+    def _guard(self) -> str:
+        if self.lasts_s is None:
+            return ""
+        # It outlives a supervisor that was killed; by then the PID may be another's.
+        return f"""\
+own_ticks=$(ticks_of "$$")
+( sleep {self.lasts_s} & nap=$!
+  trap 'kill "$nap"; exit' TERM
+  wait "$nap"
+  [ "$(ticks_of "$$")" = "$own_ticks" ] && kill -TERM "$$" ) & guard=$!
 """
 
     def stage(self) -> Script:

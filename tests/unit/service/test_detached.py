@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -207,6 +207,18 @@ def test_uninstall_ends_a_second_instance_whose_reading_broke_off(seat: Seat) ->
     seat.run(seat.service.uninstall())
     assert not alive(second.pid)
     assert not Path(seat.service.layout.prefix).exists()
+
+
+def test_one_that_shall_not_last_ends_by_itself_and_leaves_no_process(seat: Seat) -> None:
+    seat.add_release("aaaa")
+    seat.service = replace(seat.service, lasts_s=1)
+    process = parse_pid_file(seat.run(seat.service.switch("aaaa", before=None, staged=seat.stage())).stdout)
+    eventually(lambda: not alive(process.pid) and not supervisors(seat))
+    assert seat.seen()[-1] == "drained"
+    seat.service = replace(seat.service, lasts_s=1000)
+    seat.run(seat.service.switch("aaaa", before="aaaa", staged=seat.stage()))
+    seat.run(seat.service.stop())
+    eventually(lambda: not supervisors(seat))
 
 
 def test_the_release_before_becomes_previous_and_comes_back_with_its_config_on_restore(seat: Seat) -> None:
