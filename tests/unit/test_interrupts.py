@@ -1,4 +1,4 @@
-"""What must not be left half done is finished first; the Ctrl-C, TERM or HUP that came meanwhile is raised at its end."""
+"""What must not be left half done is finished first; a Ctrl-C, TERM or HUP that came meanwhile is raised at its end."""
 
 from __future__ import annotations
 
