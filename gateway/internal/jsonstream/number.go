@@ -14,7 +14,7 @@ func (r *Reader) Int64() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	value, err := strconv.ParseInt(text, 10, 64)
+	value, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil {
 		return 0, r.Fault("a whole number is expected")
 	}
@@ -22,15 +22,19 @@ func (r *Reader) Int64() (int64, error) {
 }
 
 // Number reads a number as it is written.
-func (r *Reader) Number() (string, error) { return r.number() }
+func (r *Reader) Number() (string, error) {
+	text, err := r.number()
+	return string(text), err
+}
 
-func (r *Reader) number() (string, error) {
+// number is valid until the next value is read.
+func (r *Reader) number() ([]byte, error) {
 	if c, err := r.first(); err != nil {
-		return "", err
+		return nil, err
 	} else if c != '-' && (c < '0' || c > '9') {
-		return "", r.Fault("a number is expected")
+		return nil, r.Fault("a number is expected")
 	}
-	text := make([]byte, 0, 20)
+	text := r.scratch[:0]
 	for {
 		c, err := r.look()
 		if err != nil {
@@ -38,23 +42,24 @@ func (r *Reader) number() (string, error) {
 			if errors.As(err, &early) {
 				break // a number may be the last thing in a document
 			}
-			return "", err
+			return nil, err
 		}
 		if !strings.ContainsRune("+-.eE0123456789", rune(c)) {
 			break
 		}
 		if len(text) == maxNumber {
-			return "", r.Fault("the number is too long")
+			return nil, r.Fault("the number is too long")
 		}
 		text = append(text, c)
 		if _, err := r.next(); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
 	if !isNumber(text) {
-		return "", r.Fault("this is no number")
+		return nil, r.Fault("this is no number")
 	}
-	return string(text), nil
+	r.scratch = text
+	return text, nil
 }
 
 // isNumber holds text against the grammar of RFC 8259, section 6.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"unicode/utf8"
 )
 
 const (
@@ -34,7 +35,10 @@ type Reader struct {
 	line, column int
 	depth        int
 	ahead        int // the byte that was looked at and not consumed, or -1
-	scratch      []byte
+	// What one value needs and the next one uses again.
+	scratch []byte
+	piece   [utf8.UTFMax]byte
+	names   [knownNames]string
 }
 
 // NewReader reads from in.
@@ -44,7 +48,7 @@ func NewReader(in *bufio.Reader) *Reader {
 
 // Reset makes the reader read another document from in.
 func (r *Reader) Reset(in *bufio.Reader) {
-	*r = Reader{in: in, line: 1, ahead: -1, scratch: r.scratch}
+	r.in, r.line, r.column, r.depth, r.ahead = in, 1, 0, 0, -1
 }
 
 // Position is where the next byte stands, counted from 1.
@@ -169,7 +173,7 @@ func (r *Reader) Object(member func(key string) error) error {
 		} else if c != '"' {
 			return r.Fault("a key in double quotes is expected")
 		}
-		key, err := r.String(MaxKey)
+		key, err := r.Name(MaxKey)
 		if err != nil {
 			return err
 		}
@@ -248,11 +252,11 @@ func (r *Reader) Skip() error {
 	}
 	switch c {
 	case '{':
-		return r.Object(func(string) error { return r.Skip() })
+		return r.Object(r.skipMember)
 	case '[':
 		return r.Array(r.Skip)
 	case '"':
-		return r.characters(func([]byte) error { return nil })
+		return r.skipString()
 	case 't', 'f':
 		_, err := r.Bool()
 		return err
@@ -263,6 +267,8 @@ func (r *Reader) Skip() error {
 	_, err = r.number()
 	return err
 }
+
+func (r *Reader) skipMember(string) error { return r.Skip() }
 
 // End makes sure that nothing but white space follows.
 func (r *Reader) End() error {

@@ -4,47 +4,99 @@ import (
 	"errors"
 	"io"
 	"strconv"
-	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // String reads a string of at most limit bytes as UTF-8; what is not UTF-8 becomes U+FFFD.
 func (r *Reader) String(limit int) (string, error) {
-	text := r.scratch[:0]
-	err := r.characters(func(piece []byte) error {
-		if len(text)+len(piece) > limit {
-			return r.Fault("the string is longer than " + strconv.Itoa(limit) + " bytes")
-		}
-		text = append(text, piece...)
-		return nil
-	})
-	if cap(text) <= 1024 {
-		r.scratch = text
-	}
+	text, err := r.text(limit)
 	if err != nil {
 		return "", err
 	}
 	if utf8.Valid(text) {
 		return string(text), nil
 	}
-	// As encoding/json does it: one U+FFFD for each byte that belongs to no character.
-	var valid strings.Builder
-	for _, character := range string(text) {
-		valid.WriteRune(character)
+	return string([]rune(string(text))), nil // as encoding/json does it: one U+FFFD for each byte that belongs to no character
+}
+
+// Name reads a string as String does. It is for those that come again and again: one that was read before is not made anew.
+func (r *Reader) Name(limit int) (string, error) {
+	text, err := r.text(limit)
+	if err != nil {
+		return "", err
 	}
-	return valid.String(), nil
+	known := &r.names[placeOf(text)]
+	if string(text) == *known {
+		return *known, nil
+	}
+	name := string(text)
+	if !utf8.ValidString(name) {
+		name = string([]rune(name))
+	} else if len(name) <= maxKnown {
+		*known = name
+	}
+	return name, nil
+}
+
+const (
+	knownNames = 127 // the keys of a Bot API update are some thirty; with so many places they hardly ever share one
+	maxKnown   = 32  // bytes
+)
+
+// placeOf is where a name is looked for. Two names may share a place, and then are made anew by turns.
+func placeOf(name []byte) int {
+	place := 0
+	for _, c := range name {
+		place = place*31 + int(c)
+	}
+	return int(uint(place) % knownNames)
+}
+
+// text reads a string as it comes; what it returns is valid until the next value is read.
+func (r *Reader) text(limit int) (text []byte, err error) {
+	text = r.scratch[:0]
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	for {
+		piece, err := r.character()
+		if err != nil {
+			return nil, err
+		}
+		if len(piece) == 0 {
+			break
+		}
+		if len(text)+len(piece) > limit {
+			return nil, r.Fault("the string is longer than " + strconv.Itoa(limit) + " bytes")
+		}
+		text = append(text, piece...)
+	}
+	if cap(text) <= 1024 {
+		r.scratch = text
+	}
+	return text, nil
 }
 
 // Prefix reads a string and keeps its first bytes, at most limit and whole characters; cut says that there were more.
 func (r *Reader) Prefix(to []byte, limit int) (text []byte, cut bool, err error) {
 	start := len(to)
-	err = r.characters(func(piece []byte) error {
+	if err := r.begin(); err != nil {
+		return to, false, err
+	}
+	for {
+		piece, fault := r.character()
+		if fault != nil {
+			err = fault
+			break
+		}
+		if len(piece) == 0 {
+			break
+		}
 		if cut = cut || len(to)-start+len(piece) > limit; !cut {
 			to = append(to, piece...)
 		}
-		return nil
-	})
+	}
 	if cut && len(to) > start {
 		if tail := lastRune(to[start:]); !utf8.FullRune(tail) {
 			to = to[:len(to)-len(tail)]
@@ -62,37 +114,43 @@ func lastRune(text []byte) []byte {
 	return text[at:]
 }
 
-// characters reads a string and hands out its bytes, unescaped, in pieces.
-func (r *Reader) characters(take func(piece []byte) error) error {
-	if err := r.expect('"', "a string in double quotes is expected"); err != nil {
+// skipString reads a string and forgets it.
+func (r *Reader) skipString() error {
+	if err := r.begin(); err != nil {
 		return err
 	}
-	var piece [utf8.UTFMax]byte
 	for {
-		c, err := r.next()
-		if err != nil {
+		if piece, err := r.character(); err != nil || len(piece) == 0 {
 			return err
 		}
-		switch {
-		case c == '"':
-			return nil
-		case c < ' ':
-			return r.Fault("a control character stands in a string")
-		case c == '\\':
-			character, err := r.escape()
-			if err != nil {
-				return err
-			}
-			if err := take(piece[:utf8.EncodeRune(piece[:], character)]); err != nil {
-				return err
-			}
-		default:
-			piece[0] = c
-			if err := take(piece[:1]); err != nil {
-				return err
-			}
-		}
 	}
+}
+
+func (r *Reader) begin() error {
+	return r.expect('"', "a string in double quotes is expected")
+}
+
+// character reads what comes next in a string, unescaped: one byte, or a whole character; nothing at its end.
+// It is valid until the next one.
+func (r *Reader) character() ([]byte, error) {
+	c, err := r.next()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case c == '"':
+		return nil, nil
+	case c < ' ':
+		return nil, r.Fault("a control character stands in a string")
+	case c == '\\':
+		character, err := r.escape()
+		if err != nil {
+			return nil, err
+		}
+		return r.piece[:utf8.EncodeRune(r.piece[:], character)], nil
+	}
+	r.piece[0] = c
+	return r.piece[:1], nil
 }
 
 func (r *Reader) escape() (rune, error) {

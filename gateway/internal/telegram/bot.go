@@ -48,7 +48,9 @@ type Bot struct {
 	buffer  *bufio.Reader
 	json    *jsonstream.Reader
 	answer  reading
-	read    func(status int, content io.Reader) error // readAnswer, made once
+	// Made once.
+	read   func(status int, content io.Reader) error // readAnswer
+	update func(*jsonstream.Reader) error            // readUpdates
 }
 
 // reading is what has been read of an answer of the Bot API.
@@ -62,7 +64,7 @@ type reading struct {
 func NewBot(endpoint wire.Endpoint, token string, config *tls.Config) *Bot {
 	b := &Bot{client: wire.NewClient(endpoint, config), path: "/bot" + token + "/", buffer: bufio.NewReaderSize(nil, 1024)}
 	b.json = jsonstream.NewReader(b.buffer)
-	b.read = b.readAnswer
+	b.read, b.update = b.readAnswer, b.readUpdates
 	return b
 }
 
@@ -123,7 +125,7 @@ func (b *Bot) Updates(offset int64, limit int, wait time.Duration) ([]Update, er
 	body = append(body, `,"allowed_updates":["message"]}`...)
 	b.body = body
 	b.updates = b.updates[:0]
-	err := b.call("getUpdates", body, wait+callTime, b.readUpdates)
+	err := b.call("getUpdates", body, wait+callTime, b.update)
 	return b.updates, err
 }
 
@@ -198,9 +200,8 @@ func (b *Bot) readAnswer(status int, content io.Reader) error {
 	b.json.Reset(b.buffer)
 	err := b.json.Object(b.readMember)
 	b.buffer.Reset(nil)
-	var noJSON *jsonstream.SyntaxError
 	switch {
-	case err != nil && errors.As(err, &noJSON) && status != 200:
+	case err != nil && status != 200 && noJSON(err):
 		// A proxy's page, such as "502 Bad Gateway". What it says of the request or the token is not Telegram's word.
 		return errors.New("no Bot API answered, but something with status " + strconv.Itoa(status))
 	case err != nil:
@@ -213,6 +214,11 @@ func (b *Bot) readAnswer(status int, content io.Reader) error {
 	failure := a.failure
 	failure.Description = strings.ReplaceAll(failure.Description, b.token(), "…") // a stand-in may repeat the path
 	return &refusal{&failure}
+}
+
+func noJSON(err error) bool {
+	var fault *jsonstream.SyntaxError
+	return errors.As(err, &fault)
 }
 
 func (b *Bot) readMember(key string) (err error) {

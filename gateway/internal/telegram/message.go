@@ -78,7 +78,7 @@ func (m *Message) readChat(r *jsonstream.Reader) error {
 			m.Chat, err = r.Int64()
 		case "type":
 			var kind string
-			kind, err = r.String(maxName)
+			kind, err = r.Name(maxName)
 			m.Group = kind != "private"
 		default:
 			err = r.Skip()
@@ -100,7 +100,7 @@ func (s *sender) read(r *jsonstream.Reader) error {
 		case "id":
 			s.id, err = r.Int64()
 		case "username":
-			s.username, err = r.String(maxName)
+			s.username, err = r.Name(maxName)
 		case "is_bot":
 			s.bot, err = r.Bool()
 		default:

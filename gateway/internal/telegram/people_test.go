@@ -117,7 +117,8 @@ func TestTypingIsShownWhereAnAnswerTakesTime(t *testing.T) {
 
 func TestAKillInTheMiddleOfABatchAnswersNothingTwice(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "offset")
-	kept := offsetFile(file)
+	kept := offsetFile{path: file}
+	defer kept.close()
 	kept.save("12345", 700_000_003)
 	api := newBotAPI(t)
 	for chat, text := range []string{"answered", "answered too", "new"} {
@@ -138,7 +139,7 @@ func TestTheOffsetOfABatchIsKeptWhileItIsAnswered(t *testing.T) {
 	}
 	api.startWith(func(p *Poller) { p.OffsetFile = file })
 	api.until("all are answered", func() bool { return len(api.sent()) == 3 })
-	if got := offsetFile(file).load("12345"); got != 700_000_003 {
+	if got := (&offsetFile{path: file}).load("12345"); got != 700_000_003 {
 		t.Errorf("kept is %d", got)
 	}
 	info, err := os.Stat(file)
@@ -149,8 +150,9 @@ func TestTheOffsetOfABatchIsKeptWhileItIsAnswered(t *testing.T) {
 
 func TestAnOffsetThatIsOldOrOfAnotherBotOrNoneIsNotUsed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "offset")
-	kept := offsetFile(file)
-	if kept.load("1") != 0 || offsetFile("").load("1") != 0 {
+	kept := offsetFile{path: file}
+	defer kept.close()
+	if kept.load("1") != 0 || (&offsetFile{}).load("1") != 0 {
 		t.Error("an offset out of nowhere")
 	}
 	kept.save("1", 5)

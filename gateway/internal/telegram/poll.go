@@ -48,6 +48,7 @@ type Poller struct {
 	name        string // the bot's, without @
 	given       int    // how often GiveBack was called
 	offset      int64
+	kept        offsetFile
 	unconfirmed bool
 	lastUpdate  time.Time
 	refused     refusals
@@ -71,7 +72,9 @@ func (p *Poller) Run(stop <-chan struct{}) error {
 	}()
 	defer p.Bot.Close()
 	p.typing = p.showTyping
-	p.offset, p.lastUpdate = offsetFile(p.OffsetFile).load(p.Bot.number()), time.Now()
+	p.kept.path = p.OffsetFile
+	defer p.kept.close()
+	p.offset, p.lastUpdate = p.kept.load(p.Bot.number()), time.Now()
 	if err := p.again(stop, p.introduce); err != nil {
 		return p.end(err, interrupted)
 	}
@@ -156,7 +159,7 @@ func (p *Poller) round(stop <-chan struct{}, longest time.Duration) error {
 		}
 		p.offset, p.unconfirmed, p.lastUpdate = update.ID+1, true, time.Now()
 		if i < len(updates)-1 {
-			offsetFile(p.OffsetFile).save(p.Bot.number(), p.offset)
+			p.kept.save(p.Bot.number(), p.offset)
 		}
 	}
 	return nil

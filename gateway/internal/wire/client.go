@@ -46,7 +46,8 @@ type Client struct {
 	mu          sync.Mutex // guards what follows
 	conn        net.Conn
 	giveUp      context.CancelFunc // ends a connect that is under way
-	state       *tls.ConnectionState
+	version     string             // of TLS, as its cipher; both empty without it
+	cipher      string
 	interrupted bool
 }
 
@@ -63,10 +64,7 @@ func NewClient(endpoint Endpoint, config *tls.Config) *Client {
 func (c *Client) TLS() (version, cipher string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state == nil {
-		return "", ""
-	}
-	return tls.VersionName(c.state.Version), tls.CipherSuiteName(c.state.CipherSuite)
+	return c.version, c.cipher
 }
 
 // Interrupt ends a Post that is under way, and every later one, with ErrInterrupted.
@@ -98,7 +96,7 @@ func (c *Client) Close() {
 func (c *Client) drop() {
 	c.mu.Lock()
 	conn := c.conn
-	c.conn, c.state = nil, nil
+	c.conn, c.version, c.cipher = nil, "", ""
 	c.mu.Unlock()
 	if conn != nil {
 		conn.Close()
@@ -204,7 +202,9 @@ func (c *Client) connected(deadline time.Time) (net.Conn, error) {
 		}
 		state := secured.ConnectionState()
 		c.mu.Lock()
-		c.conn, c.state = secured, &tls.ConnectionState{Version: state.Version, CipherSuite: state.CipherSuite}
+		c.conn = secured
+		// Their names are looked up once: CipherSuiteName makes a list of all suites each time.
+		c.version, c.cipher = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
 		c.mu.Unlock()
 		conn = secured
 	}

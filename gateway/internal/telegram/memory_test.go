@@ -1,0 +1,75 @@
+package telegram
+
+import (
+	"runtime"
+	"runtime/debug"
+	"testing"
+	"time"
+)
+
+// mostPerMessage is what one message may allocate, in bytes, from getUpdates to the answered sendMessage, TLS included.
+// It is a quarter of what the project promises: a text of 27 bytes takes 36.
+const mostPerMessage = 128
+
+func TestAMessageAllocatesLittle(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		batch int
+	}{{"ten in a batch", 10}, {"each by itself", 1}} {
+		t.Run(c.name, func(t *testing.T) {
+			p := startPeerProcess(t)
+			p.exchange(200, c.batch, 0)
+			const messages = 2000
+			before := allocated()
+			p.exchange(messages, c.batch, 0)
+			each := (allocated() - before) / messages
+			t.Logf("%d bytes a message", each)
+			if each > mostPerMessage {
+				t.Errorf("a message allocates %d bytes, more than %d", each, mostPerMessage)
+			}
+		})
+	}
+}
+
+// allocated is what was allocated since the start, in bytes.
+func allocated() uint64 {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.TotalAlloc
+}
+
+func TestADayOfPollingLeavesNothingBehind(t *testing.T) {
+	p := startPeerProcess(t)
+	// Half an hour for warming up; then a day, as 1,728 polls of 50 s. Every 50th brings a message.
+	p.exchange(4, 1, 9)
+	before, routines := inUse(), settled(0)
+	const polls, each = 24 * 60 * 60 / 50, 50
+	p.exchange(polls/each, 1, each-1)
+	after, left := inUse(), settled(routines)
+	t.Logf("heap in use: %d bytes before, %d after", before, after)
+	if left != routines {
+		t.Errorf("%d goroutines became %d", routines, left)
+	}
+	if after > before+16<<10 {
+		t.Errorf("the heap grew from %d to %d bytes", before, after)
+	}
+}
+
+// inUse is what is reachable, in bytes.
+func inUse() uint64 {
+	debug.FreeOSMemory() // collects, and sweeps
+	debug.FreeOSMemory() // what sync.Pools hold is gone only now
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
+}
+
+// settled is how many goroutines there are when no more than wanted are left, or a second has gone by.
+func settled(wanted int) (count int) {
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if count = runtime.NumGoroutine(); count <= wanted {
+			break
+		}
+	}
+	return count
+}
