@@ -60,7 +60,7 @@ func newChannel(settings *config.Config, program pages.Program) (*channel, error
 		},
 		Access:     t.AllowFrom,
 		OffsetFile: filepath.Join(filepath.Dir(settings.Path), "telegram.offset"),
-		GiveBack:   func() { giveBack(program) },
+		Tidy:       tidied(program),
 	}}, nil
 }
 

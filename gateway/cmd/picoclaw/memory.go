@@ -5,6 +5,7 @@ import (
 
 	"slimdeploy/gateway/internal/logline"
 	"slimdeploy/gateway/internal/pages"
+	"slimdeploy/gateway/internal/tidy"
 )
 
 // narrow keeps the start from mapping most of the binary: what the runtime has mapped up to here is given back, and from
@@ -16,16 +17,22 @@ func narrow() pages.Program {
 		return program
 	}
 	program.Narrow()
-	giveBack(program)
+	mapped := drop(program)
+	logline.Info("the pages of the start are given back", "mapped_kib", strconv.Itoa(mapped/1024))
 	return program
 }
 
-// giveBack drops the pages that were needed until now; those that are needed again come back.
-func giveBack(program pages.Program) {
+// tidied is called after each round of work.
+func tidied(program pages.Program) func() {
+	tidy.Limit()
+	keeper := &tidy.Keeper{Drop: func() { drop(program) }}
+	return keeper.Round
+}
+
+func drop(program pages.Program) (mapped int) {
 	mapped, err := program.Release()
 	if err != nil {
 		logline.Warn("the pages of the start are kept", "error", err.Error())
-		return
 	}
-	logline.Info("the pages of the start are given back", "mapped_kib", strconv.Itoa(mapped/1024))
+	return mapped
 }

@@ -3,7 +3,6 @@ package telegram
 import (
 	"errors"
 	"math/rand/v2"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,14 +38,12 @@ type Poller struct {
 	Access Access
 	// OffsetFile is where the offset is kept over a restart, "" for nowhere.
 	OffsetFile string
-	// GiveBack is called when memory that was needed until then is needed no more: after the first getUpdates was
-	// answered, and once more after some messages, when the garbage collector has run too.
-	GiveBack func()
+	// Tidy is called after each getUpdates, when all that it brought is answered; nil for nothing.
+	Tidy func()
 	// FirstPause is how long to rest after a first failure; each further one doubles it. 0 stands for a second.
 	FirstPause time.Duration
 
 	name        string // the bot's, without @
-	given       int    // how often GiveBack was called
 	offset      int64
 	kept        offsetFile
 	unconfirmed bool
@@ -83,22 +80,10 @@ func (p *Poller) Run(stop <-chan struct{}) error {
 		if err := p.again(stop, func() error { return p.round(stop, longest) }); err != nil {
 			return p.end(err, interrupted)
 		}
-		p.giveBack()
+		if p.Tidy != nil {
+			p.Tidy()
+		}
 	}
-}
-
-// warmMessages is after how many messages every part of the message path has run.
-const warmMessages = 64
-
-// giveBack calls GiveBack when it is time.
-func (p *Poller) giveBack() {
-	if p.GiveBack == nil || p.given == 1 && p.Stats.Outbound.Load() < warmMessages || p.given == 2 {
-		return
-	}
-	if p.given++; p.given == 2 {
-		runtime.GC()
-	}
-	p.GiveBack()
 }
 
 // interrupt ends what is under way. A reply may have arrived already: it gets some time to say so, or it would be sent

@@ -246,22 +246,27 @@ func TestAStopEndsEveryKindOfWait(t *testing.T) {
 	}
 }
 
-func TestMemoryIsGivenBackAfterTheFirstExchangeAndOnceMoreWhenAllHasRun(t *testing.T) {
+func TestThereIsTimeToTidyWhenABatchIsAnswered(t *testing.T) {
 	t.Parallel()
 	api := newBotAPI(t)
-	var given atomic.Int64
-	g := api.startWith(func(p *Poller) { p.GiveBack = func() { given.Add(1) } })
+	var g *gateway
+	var tidied, answered atomic.Int64
+	ready := make(chan struct{})
+	g = api.startWith(func(p *Poller) {
+		p.Tidy = func() {
+			<-ready
+			tidied.Add(1)
+			answered.Store(g.Stats.Outbound.Load())
+		}
+	})
+	close(ready)
 	api.until("the long poll", func() bool { return len(api.made("getUpdates")) == 2 })
-	if given.Load() != 1 {
-		t.Error(given.Load())
+	if tidied.Load() != 1 || answered.Load() != 0 {
+		t.Error(tidied.Load(), answered.Load())
 	}
-	for number := range 2 * warmMessages {
-		api.write(int64(number+1), "x")
-	}
-	api.until("the replies", func() bool { return g.Stats.Outbound.Load() == 2*warmMessages })
-	api.write(1, "y")
-	api.until("the last reply", func() bool { return g.Stats.Outbound.Load() == 2*warmMessages+1 })
-	if given.Load() != 2 {
-		t.Error(given.Load())
+	api.write(1, "x")
+	api.until("the next long poll", func() bool { return len(api.made("getUpdates")) == 3 })
+	if tidied.Load() != 2 || answered.Load() != 1 {
+		t.Error(tidied.Load(), answered.Load())
 	}
 }

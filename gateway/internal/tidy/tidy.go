@@ -1,0 +1,85 @@
+// Package tidy keeps what the process holds near what it needs: it collects garbage when some has gathered, and has the
+// binary's own pages dropped when a collection has run, because the collector's code and tables are a third of them.
+//
+// How pages are dropped is package pages' business; when there is time for it, the caller's.
+package tidy
+
+import (
+	"runtime"
+	"runtime/debug"
+	"weak"
+)
+
+const (
+	// gathered is how much may be allocated before it is collected, in bytes. The runtime itself would wait for 800 KiB
+	// (GOGC=20), and all of it would stay resident.
+	gathered = 48 << 10
+	// warmRounds is after how many rounds nearly every part of the program has run that ever will.
+	warmRounds = 16
+	// cycles of the collector until all of its bookkeeping is resident: it has three arenas of mark bits that it uses by
+	// turns, and clears each from its second use on (runtime/mheap.go, gcBitsArenas). It would come to that in ten
+	// minutes by itself; so what is read after it is warm is what stays.
+	cycles = 4
+)
+
+// Keeper does so. It is for one goroutine.
+type Keeper struct {
+	// Drop drops the binary's own pages; what is needed of them comes back.
+	Drop func()
+
+	rounds    int
+	allocated uint64 // since the start, when the last collection was made
+	mark      weak.Pointer[mark]
+}
+
+// mark is what nothing refers to: it is gone when a collection has run.
+type mark struct{ _ [32]byte }
+
+// Round is called when a round of work is done and nothing else is due.
+func (k *Keeper) Round() {
+	k.rounds++
+	switch {
+	case k.rounds == 1:
+		k.drop() // what only the start needed
+	case k.rounds == warmRounds:
+		for range cycles - 1 {
+			runtime.GC()
+		}
+		k.collect()
+	case k.rounds < warmRounds:
+	case k.mark.Value() == nil: // the runtime collected, as it does at least every two minutes
+		k.drop()
+	case k.garbage():
+		k.collect()
+	}
+}
+
+func (k *Keeper) collect() {
+	debug.FreeOSMemory() // collects, and gives what is free back to the kernel
+	k.drop()
+}
+
+func (k *Keeper) drop() {
+	k.mark = weak.Make(new(mark))
+	k.Drop()
+}
+
+// garbage tells whether enough has gathered since it said so last.
+func (k *Keeper) garbage() bool {
+	var now runtime.MemStats
+	runtime.ReadMemStats(&now)
+	if now.TotalAlloc-k.allocated < gathered {
+		return false
+	}
+	k.allocated = now.TotalAlloc
+	return true
+}
+
+// Limit makes GOMEMLIMIT count what can become resident. The runtime of a program that is not profiled reserves 1.4 MiB for
+// profiles all the same (the table of runtime/mprof.go, of which it touches one page) and counts them; under a limit of
+// 5 MiB that is what is missing, and without this it would collect after every dozen messages.
+func Limit() {
+	var now runtime.MemStats
+	runtime.ReadMemStats(&now)
+	debug.SetMemoryLimit(debug.SetMemoryLimit(-1) + int64(now.BuckHashSys))
+}
