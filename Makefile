@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test check race fuzz bench clean
 
 FUZZTIME ?= 30s
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 demo: $(VENV)/installed
 	$(BIN)/invoke deploy --board local
@@ -20,6 +21,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	cd gateway && ../$(BIN)/go vet ./... && ../$(BIN)/go vet -tags "telegram smallbuf pprof" ./...
+	cd gateway && ../$(BIN)/go run $(STATICCHECK) ./... && ../$(BIN)/go run $(STATICCHECK) -tags "telegram smallbuf pprof" ./...
 	cd gateway && unformatted="$$(../$(BIN)/go fmt ./...)"; test -z "$$unformatted" || { echo "go fmt changed: $$unformatted"; exit 1; }
 
 # The race detector needs a C compiler.

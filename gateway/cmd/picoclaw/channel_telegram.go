@@ -13,10 +13,13 @@ import (
 	"slimdeploy/gateway/internal/pages"
 	"slimdeploy/gateway/internal/reply"
 	"slimdeploy/gateway/internal/telegram"
+	"slimdeploy/gateway/internal/tidy"
 )
 
 // readyFor is how old the Bot API's last answer may be: a poll's time, and what a slow board and network take on top.
 const readyFor = telegram.PollTime + 45*time.Second
+
+var errNoChannel = errors.New("channels.telegram.enabled is not true: there is nothing to do")
 
 type channel struct {
 	stats     *health.Stats
@@ -62,6 +65,13 @@ func newChannel(settings *config.Config, program pages.Program) (*channel, error
 		OffsetFile: filepath.Join(filepath.Dir(settings.Path), "telegram.offset"),
 		Tidy:       tidied(program),
 	}}, nil
+}
+
+// tidied is called after each round of work.
+func tidied(program pages.Program) func() {
+	tidy.Limit()
+	keeper := &tidy.Keeper{Drop: func() { drop(program) }}
+	return keeper.Round
 }
 
 func (c *channel) run(stop <-chan struct{}) error {

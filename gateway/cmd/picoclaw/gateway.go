@@ -15,9 +15,8 @@ import (
 )
 
 var (
-	errStranger  = errors.New("something else than a gateway answers")
-	errUnusable  = errors.New("the gateway can't run with this config")
-	errNoChannel = errors.New("channels.telegram.enabled is not true: there is nothing to do")
+	errStranger = errors.New("something else than a gateway answers")
+	errUnusable = errors.New("the gateway can't run with this config")
 )
 
 // runGateway serves until TERM or INT; what is under way then is ended in order.

@@ -5,7 +5,6 @@ import (
 
 	"slimdeploy/gateway/internal/logline"
 	"slimdeploy/gateway/internal/pages"
-	"slimdeploy/gateway/internal/tidy"
 )
 
 // narrow keeps the start from mapping most of the binary: what the runtime has mapped up to here is given back, and from
@@ -20,13 +19,6 @@ func narrow() pages.Program {
 	mapped := drop(program)
 	logline.Info("the pages of the start are given back", "mapped_kib", strconv.Itoa(mapped/1024))
 	return program
-}
-
-// tidied is called after each round of work.
-func tidied(program pages.Program) func() {
-	tidy.Limit()
-	keeper := &tidy.Keeper{Drop: func() { drop(program) }}
-	return keeper.Round
 }
 
 func drop(program pages.Program) (mapped int) {

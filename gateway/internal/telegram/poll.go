@@ -26,6 +26,8 @@ const (
 )
 
 // ErrUnauthorized is the end of a gateway whose token Telegram refuses: starting it again can't help.
+//
+//lint:ignore ST1005 Telegram is a name
 var ErrUnauthorized = errors.New("Telegram refuses the token (401); is it the one that @BotFather shows?")
 
 // Poller takes messages from the Bot API and sends back what Handle makes of them, one after the other.
