@@ -46,10 +46,10 @@ func (k *Keeper) Round() {
 			runtime.GC()
 		}
 		k.collect()
-	case k.rounds < warmRounds:
+		k.garbage() // counts from here on
 	case k.mark.Value() == nil: // the runtime collected, as it does at least every two minutes
 		k.drop()
-	case k.garbage():
+	case k.rounds > warmRounds && k.garbage():
 		k.collect()
 	}
 }
