@@ -13,7 +13,7 @@ import (
 const (
 	// gathered is how much may be allocated before it is collected, in bytes. The runtime itself would wait for 800 KiB
 	// (GOGC=20), and all of it would stay resident.
-	gathered = 48 << 10
+	gathered = 64 << 10
 	// warmRounds is after how many rounds nearly every part of the program has run that ever will.
 	warmRounds = 16
 	// cycles of the collector until all of its bookkeeping is resident: it has three arenas of mark bits that it uses by
