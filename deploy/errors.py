@@ -9,6 +9,7 @@
     │   ├── ToolchainMissing           no Go that is new enough
     │   ├── BuildFailed                `go build` ended with a fault, or the ELF header is not the target's
     │   ├── Unsupported                this machine can't do it (no /proc, no fork)
+    │   ├── ImageFailed                the image of an emulated board can't be made; carries what the tool printed
     │   └── MachineFault               a file or folder of this machine can't be read or written
     ├── NotMeasured           (3)      a proof is missing, so there is no figure
     └── HostError             (4)      the host is out of reach, refused, or failed; carries the host's address
@@ -96,6 +97,14 @@ class BuildFailed(UsageError):
 
 class Unsupported(UsageError):
     """This machine lacks what the command needs."""
+
+
+class ImageFailed(UsageError):
+    """The image of an emulated board can't be made, read or written; `log` is what the tool printed."""
+
+    def __init__(self, problem: str, *, log: str = "") -> None:
+        super().__init__(problem)
+        self.log = log
 
 
 class MachineFault(UsageError):

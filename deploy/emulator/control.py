@@ -11,19 +11,31 @@ import hmac
 import json
 import logging
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
-from deploy.telegram.operations import LONGEST_WAIT_S, Operations
+from deploy.telegram.operations import LONGEST_WAIT_S
 
 _MOST_QUESTION_BYTES = 1024 * 1024
 _ASKING_S = 10.0
 _CLOSING_S = 2.0
 
 
+class Answers(Protocol):
+    """Who answers: `deploy.telegram.operations.Operations`, or what has more to offer than that."""
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is an operation of that name."""
+        ...
+
+    async def answer(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Its result. Raises ValueError, TypeError or KeyError where the arguments don't fit."""
+        ...
+
+
 class Control:
     """The control port of one board."""
 
-    def __init__(self, operations: Operations, secret: str) -> None:
+    def __init__(self, operations: Answers, secret: str) -> None:
         self._operations = operations
         self._secret = secret
         self._server: asyncio.Server | None = None

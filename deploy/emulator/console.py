@@ -1,0 +1,71 @@
+"""Knows a serial console: keeps its last part in a file, and finds what the board says of its own boot in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.emulator.private_files import appending, replacing
+from deploy.model.display import clean
+
+MARK = "slimdeploy: "
+"""What our own boot scripts put before each line of theirs."""
+
+LISTENS = "the SSH server listens"
+"""What they say last."""
+
+_PANIC = "Kernel panic - not syncing"
+_MOST_BYTES = 512 * 1024
+_KEPT_BYTES = 128 * 1024
+_MOST_LINE = 1000
+
+
+class Console:
+    """What one machine prints. `told` gets each line of our boot scripts; a guest can print without an end."""
+
+    def __init__(self, path: Path, told: Callable[[str], None]) -> None:
+        self._path = path
+        self._told = told
+        self._rest = b""
+        self.panic = ""
+        """The kernel's last words, "" while it has none."""
+        self.listens = False
+
+    def booting(self) -> None:
+        """A new boot begins; what the old one printed stays in the file."""
+        self._rest, self.panic, self.listens = b"", "", False
+
+    def feed(self, data: bytes) -> None:
+        """What came from the serial line."""
+        self._keep(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._rest = self._rest[-_MOST_LINE:]
+        for line in lines:
+            self._read(clean(line[:_MOST_LINE].rstrip(b"\r")))
+
+    def _read(self, line: str) -> None:
+        if _PANIC in line and not self.panic:
+            self.panic = line.partition("] ")[2] or line
+        if line.startswith(MARK):
+            self.listens = self.listens or line == MARK + LISTENS
+            self._told(line.removeprefix(MARK))
+
+    def _keep(self, data: bytes) -> None:
+        with appending(self._path) as file:
+            file.write(data)
+            size = file.tell()
+        if size > _MOST_BYTES:
+            kept = self._path.read_bytes()[-_KEPT_BYTES:]
+            part = self._path.with_suffix(".part")
+            with replacing(part) as file:
+                file.write(kept.partition(b"\n")[2])
+            part.replace(self._path)
+
+
+def last_lines(path: Path, lines: int) -> str:
+    """The end of a console's file, safe to show; "" where there is none yet."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return ""
+    return "\n".join(clean(data[-_KEPT_BYTES:]).rstrip("\n").split("\n")[-lines:])

@@ -1,0 +1,64 @@
+"""Knows which module files a kernel needs for a name, and in which order; loading them is the guest's business.
+
+A package holds modules without modules.dep, which depmod(8) writes on the machine where it is installed; the same
+stands in each module's own .modinfo section (MODULE_INFO, include/linux/module.h of the Linux kernel).
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+
+
+def _name(file_name: str) -> str:
+    """The kernel takes - and _ in a module's name for the same."""
+    return file_name.partition(".ko")[0].replace("-", "_")
+
+
+class KernelModules:
+    """The modules of one kernel, under lib/modules/RELEASE."""
+
+    def __init__(self, folder: Path) -> None:
+        self.release = folder.name
+        self._files = {_name(path.name): path for path in folder.rglob("*.ko*")}
+        built_in = folder / "modules.builtin"
+        lines = built_in.read_text(encoding="ascii").split() if built_in.exists() else []
+        self._built_in = {_name(line.rpartition("/")[2]) for line in lines}
+
+    def load_order(self, wanted: Iterable[str]) -> list[Path]:
+        """The files of the modules for `wanted`, each after those that it needs.
+
+        What is built in needs no loading; a name that this kernel does not know at all is left out.
+        """
+        ordered: dict[str, Path] = {}
+        for name in wanted:
+            self._add(name, ordered)
+        return list(ordered.values())
+
+    def _add(self, name: str, ordered: dict[str, Path]) -> None:
+        if name in ordered or name in self._built_in or name not in self._files:
+            return
+        path = self._files[name]
+        for needed in _needs(_unpacked(path)):
+            self._add(needed, ordered)
+        ordered[name] = path
+
+
+def _unpacked(path: Path) -> bytes:
+    data = path.read_bytes()
+    return lzma.decompress(data) if path.suffix == ".xz" else data
+
+
+def _needs(module: bytes) -> Iterator[str]:
+    """What has to be loaded before: depends=a,b and softdep=pre: a b (modprobe.d(5))."""
+    section = ELFFile(io.BytesIO(module)).get_section_by_name(".modinfo")
+    for entry in (section.data() if section else b"").split(b"\0"):
+        key, _, value = entry.decode("ascii", "replace").partition("=")
+        if key == "depends":
+            yield from (_name(name) for name in value.split(",") if name)
+        elif key == "softdep" and value.startswith("pre:"):
+            yield from (_name(name) for name in value[4:].partition("post:")[0].split())

@@ -1,0 +1,303 @@
+"""Knows how an emulated board serves: QEMU as its child, a Bot API stand-in that the guest reaches, a control port.
+
+Run as a process of its own by `emulated.py`, which also ends it. Its arguments: the board's name and its folder, in
+which settings.json says the rest. The guest reaches the stand-in by a port that leads back over an SSH connection of
+ours, since it has no other way out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from deploy.emulator import qemu
+from deploy.emulator.console import Console
+from deploy.emulator.control import Control
+from deploy.emulator.guest import Door, Guest
+from deploy.emulator.link import Link
+from deploy.emulator.machines import Machine, machine_called
+from deploy.emulator.private_files import appending, create, replacing
+from deploy.emulator.processes import start_ticks
+from deploy.errors import LoopbackFailed
+from deploy.model.reading import Process
+from deploy.model.secret import Secret
+from deploy.telegram.bot_api import BotApi
+from deploy.telegram.certificate import make_certificate
+from deploy.telegram.operations import Operations
+
+BOOT_S = 120.0
+"""How long a boot may take; 4 to 10 s are usual on an idle machine."""
+
+_PORT_TRIES = 5
+_RECONNECT_PAUSE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `emulated.py` wrote for us. Sizes in KiB; latency one way, in seconds; bandwidth in bits a second."""
+
+    machine: str
+    image: str
+    """The image's folder."""
+    memory_kib: int
+    """What Linux is to see."""
+    disk_kib: int
+    health_port: int
+    latency_s: float = 0.0
+    bandwidth_bits: float = 0.0
+    switches: dict[str, Any] | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> Settings:
+        """From the board's folder; keys that are not ours are left to others."""
+        found = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        return cls(**{key: value for key, value in found.items() if key in cls.__dataclass_fields__})
+
+
+class Served:
+    """One emulated board, from its keys to its end."""
+
+    def __init__(self, name: str, folder: Path, settings: Settings) -> None:
+        self._name = name
+        self._folder = folder
+        self._settings = settings
+        self._machine: Machine = machine_called(settings.machine)
+        self._console = Console(folder / "console.log", self._progress)
+        self._user_key = Ed25519PrivateKey.generate()
+        self._host_key = Ed25519PrivateKey.generate()
+        self._token = Secret((folder / "token").read_bytes())
+        self._api = BotApi(self._token, make_certificate())
+        self._cutting = asyncio.Lock()
+        self._boots = 0
+        self._up = asyncio.Event()
+        self._ssh_port = 0
+
+    async def serve(self) -> None:
+        """Serve until SIGTERM, or until the machine powers itself off."""
+        self._write_keys()
+        await self._api.start()
+        create(self._folder / "ca.pem", self._api.ca_pem)
+        control = Control(_WithPower(Operations(self._api), self), self._secret())
+        control_port = await control.start()
+        ended = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+        guest, link, ssh_port = await self._first_boot()
+        try:
+            await self._say_up(guest, ssh_port, control_port)
+            machine = asyncio.create_task(self._keep(guest))
+            stopped = asyncio.create_task(ended.wait())
+            await asyncio.wait((machine, stopped), return_when=asyncio.FIRST_COMPLETED)
+            for task in (machine, stopped):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        finally:
+            await guest.cut()
+            if link is not None:
+                await link.stop()
+            await control.stop()
+            await self._api.stop()
+
+    async def power_cut(self) -> int:
+        """Kill the machine as it stands; `_keep` boots it again. How many boots there were so far."""
+        async with self._cutting:
+            self._up.clear()
+            await self._guest.cut()
+        return self._boots
+
+    def boots(self) -> dict[str, Any]:
+        """How many boots there were, whether the last one is through, and how long it took to the login."""
+        return {"boots": self._boots, "up": self._up.is_set(), "login_s": self._guest.login_s}
+
+    async def _first_boot(self) -> tuple[Guest, Link | None, int]:
+        flash = self._folder / "flash.img"
+        create(flash, b"")
+        os.truncate(flash, self._settings.disk_kib * 1024)
+        for left in reversed(range(_PORT_TRIES)):
+            port, link = _free_port(), None
+            self._guest = Guest(self._command(flash, port), self._console, self._name)
+            self._ssh_port = port
+            try:
+                self._progress(f"starting {self._machine.title}")
+                await self._boot()
+                break
+            except LoopbackFailed:
+                # Another program may have taken the port between our look and QEMU's; then QEMU ends at once.
+                if not left or "host forwarding rule" not in _tail(self._folder / "console.log"):
+                    raise
+        if self._settings.latency_s or self._settings.bandwidth_bits:
+            link = Link(port, latency_s=self._settings.latency_s, bits_per_s=self._settings.bandwidth_bits)
+            return self._guest, link, await link.start()
+        return self._guest, None, port
+
+    async def _boot(self) -> None:
+        settings = qemu.settings_archive(
+            self._name,
+            self._public(self._user_key),
+            qemu.dropbear_host_key(self._host_key.private_bytes_raw(), self._host_key.public_key().public_bytes_raw()),
+            qemu.Switches.read(self._settings.switches or {}),
+            int(time.time()),
+        )
+        initrd = self._folder / "initrd"
+        with replacing(initrd) as file:
+            file.write((Path(self._settings.image) / "initrd").read_bytes() + settings)
+        door = Door(self._ssh_port, _asyncssh(self._user_key), _asyncssh(self._host_key))
+        self._connection = await self._guest.boot(door, BOOT_S)
+        self._door = door
+        self._boots += 1
+        await self._lead_back()
+        self._up.set()
+
+    async def _lead_back(self) -> None:
+        """The guest's way to the Bot API stand-in, at the port that it has here too."""
+        await self._connection.forward_remote_port("127.0.0.1", self._api.port, "127.0.0.1", self._api.port)
+
+    async def _keep(self, guest: Guest) -> None:
+        """Keep the way back open; boot again after a power cut. Returns when the machine has powered itself off."""
+        while True:
+            closed = asyncio.create_task(self._connection.wait_closed())
+            gone = asyncio.create_task(guest.ended())
+            await asyncio.wait((closed, gone), return_when=asyncio.FIRST_COMPLETED)
+            closed.cancel()
+            if guest.runs:
+                gone.cancel()
+                await self._reconnect(guest)
+            elif not self._up.is_set():
+                async with self._cutting:
+                    await self._boot()
+            else:
+                logging.info("the machine has powered itself off")
+                return
+
+    async def _reconnect(self, guest: Guest) -> None:
+        while guest.runs:
+            with suppress(OSError, asyncssh.Error, TimeoutError):
+                self._connection = await self._door.open()
+                await self._lead_back()
+                return
+            await asyncio.sleep(_RECONNECT_PAUSE_S)
+
+    async def _say_up(self, guest: Guest, port: int, control_port: int) -> None:
+        asked = await self._connection.run("uname -r; sed -n 's/^MemTotal: *//p' /proc/meminfo")
+        release, seen = (*str(asked.stdout).splitlines(), "", "")[:2]
+        public = _asyncssh(self._host_key).export_public_key("openssh").decode().strip()
+        create(self._folder / "known_hosts", f"[127.0.0.1]:{port} {public}\n".encode())
+        state = {
+            "daemon": asdict(Process(os.getpid(), start_ticks(os.getpid()) or 0)),
+            "user": "root",
+            "port": port,
+            "bot_api_port": self._api.port,
+            "control_port": control_port,
+            "health_port": self._settings.health_port,
+            "sftp": False,
+            "machine": self._machine.title,
+            "facts": {
+                "kernel": f"Linux {release}",
+                "memory that Linux sees": seen,
+                "flash": f"{self._settings.disk_kib // 1024} MiB",
+                "time to login": f"{guest.login_s:.1f} s",
+                "QEMU": f"PID {guest.pid}, {self._memory_kib() // 1024} MiB for the machine",
+            },
+        }
+        create(self._folder / ".state.part", json.dumps(state).encode())
+        (self._folder / ".state.part").replace(self._folder / "state.json")
+        logging.info("%s is up", self._name)
+
+    def _command(self, flash: Path, port: int) -> list[str]:
+        return qemu.arguments(
+            self._machine,
+            qemu.program_of(self._machine),
+            kernel=Path(self._settings.image) / "kernel",
+            initrd=self._folder / "initrd",
+            flash=flash,
+            memory_kib=self._memory_kib(),
+            ssh_port=port,
+        )
+
+    def _memory_kib(self) -> int:
+        return self._machine.memory_kib(self._settings.memory_kib)
+
+    def _secret(self) -> str:
+        secret = secrets.token_hex(32)
+        create(self._folder / "control", secret.encode())
+        return secret
+
+    def _write_keys(self) -> None:
+        private = self._user_key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+        create(self._folder / "id_ed25519", private)
+
+    @staticmethod
+    def _public(key: Ed25519PrivateKey) -> str:
+        return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
+
+    def _progress(self, line: str) -> None:
+        with appending(self._folder / "progress") as file:
+            file.write(line.encode() + b"\n")
+
+
+class _WithPower:
+    """What can be asked of an emulated board: the stand-in's operations, and the machine's power."""
+
+    def __init__(self, operations: Operations, board: Served) -> None:
+        self._operations = operations
+        self._board = board
+
+    def __contains__(self, name: str) -> bool:
+        return name in ("power_cut", "boots") or name in self._operations
+
+    async def answer(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """As Operations.answer."""
+        if name == "power_cut":
+            return {"boots": await self._board.power_cut()}
+        if name == "boots":
+            return self._board.boots()
+        return await self._operations.answer(name, arguments)
+
+
+def _asyncssh(key: Ed25519PrivateKey) -> asyncssh.SSHKey:
+    return asyncssh.import_private_key(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+
+
+def _tail(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_bytes()[-2000:].decode("utf-8", "replace")
+    return ""
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def main() -> None:
+    """Serve; whoever waits for us sees our end, and our log."""
+    name, folder = sys.argv[1], Path(sys.argv[2])
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # a terminal's signals; QEMU is to ignore them too
+    logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO)
+    logging.getLogger("asyncssh").setLevel(logging.WARNING)
+    try:
+        asyncio.run(Served(name, folder, Settings.read(folder)).serve())
+    except LoopbackFailed as error:
+        sys.exit(error.problem)
+
+
+if __name__ == "__main__":
+    main()
