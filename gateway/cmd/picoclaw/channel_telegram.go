@@ -42,7 +42,7 @@ func newChannel(settings *config.Config, program pages.Program) (*channel, error
 	if fault := config.TokenFault(token); fault != "" {
 		return nil, errors.New("channels.telegram.token is no bot token: " + fault)
 	}
-	trusted, err := security(t.CAFile)
+	trusted, err := security(t.CAFile, t.Endpoint.Host)
 	if err != nil {
 		return nil, errors.New("channels.telegram.ca_file: " + err.Error())
 	}

@@ -12,6 +12,7 @@ import (
 	"slimdeploy/gateway/internal/logline"
 	"slimdeploy/gateway/internal/openai"
 	"slimdeploy/gateway/internal/reply"
+	"slimdeploy/gateway/internal/trust"
 )
 
 // newProvider makes what answers messages, and what ends an answer that is under way.
@@ -34,7 +35,7 @@ func newProvider(a *config.Answers) (provider reply.Provider, interrupt func(), 
 	if a.Model == "" {
 		return nil, nil, errors.New("agents.defaults.model is missing: which model is to answer?")
 	}
-	trusted, err := security(a.CAFile)
+	trusted, err := security(a.CAFile, a.Endpoint.Host)
 	if err != nil {
 		return nil, nil, errors.New("providers.openai.ca_file: " + err.Error())
 	}
@@ -45,24 +46,27 @@ func newProvider(a *config.Answers) (provider reply.Provider, interrupt func(), 
 	return model, model.Interrupt, nil
 }
 
-// security is how TLS is spoken; caFile is empty where the system's certificates are to be trusted.
-func security(caFile string) (*tls.Config, error) {
-	trusted := &tls.Config{
+// security is how TLS is spoken with host; caFile is empty where the system's authorities are to be trusted.
+func security(caFile, host string) (*tls.Config, error) {
+	config := &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		// Without the post-quantum exchange that Go offers by default: its key shares alone are over a KiB a connection.
 		CurvePreferences:   []tls.CurveID{tls.X25519, tls.CurveP256},
 		ClientSessionCache: tls.NewLRUClientSessionCache(1),
 	}
-	if caFile == "" {
-		return trusted, nil
+	trusted, known := trust.System()
+	if caFile != "" {
+		pem, err := os.ReadFile(caFile)
+		if err != nil {
+			return nil, err
+		}
+		if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+			return nil, errors.New(caFile + " holds no certificate")
+		}
+		trusted, known = trust.File(caFile), true
 	}
-	pem, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, err
+	if known {
+		trusted.Secure(config, host)
 	}
-	trusted.RootCAs = x509.NewCertPool()
-	if !trusted.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, errors.New(caFile + " holds no certificate")
-	}
-	return trusted, nil
+	return config, nil
 }
