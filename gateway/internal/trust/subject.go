@@ -31,7 +31,7 @@ func element(der []byte, tag byte) (whole, inside, after []byte) {
 		return nil, nil, nil
 	}
 	length, head := int(der[1]), 2 // a certificate of 16 MiB and more is none
-	if length >= 0x80 { // the number of bytes that follow and hold the length
+	if length >= 0x80 {            // the number of bytes that follow and hold the length
 		head += length & 0x7F
 		if length == 0x80 || head > 4 || len(der) < head {
 			return nil, nil, nil
