@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from deploy.emulator.archive import Archive
 from deploy.emulator.machines import MACHINES, Machine
@@ -69,14 +69,24 @@ class Image:
         return sum((self.folder / name).stat().st_size for name in _NAMES)
 
 
-class Watch:
-    """Who is told how the making goes; this one tells nobody."""
+class Watch(Protocol):
+    """Who is told how the making goes."""
 
     def note(self, text: str) -> None:
         """What is being done now."""
+        ...
 
     def progress(self, done: int, total: int) -> None:
         """How far the download is, per mille."""
+        ...
+
+
+class _Nobody:
+    def note(self, text: str) -> None:
+        pass
+
+    def progress(self, done: int, total: int) -> None:
+        pass
 
 
 def image_name(machine: Machine, land: UserLand) -> str:
@@ -89,7 +99,7 @@ def image_for(machine: Machine, land: UserLand, watch: Watch | None = None) -> I
 
     Raises ImageFailed, Unsupported.
     """
-    watch = watch or Watch()
+    watch = watch or _Nobody()
     name = image_name(machine, land)
     with _locked(name):
         found = _read(images_folder() / name)
@@ -121,7 +131,7 @@ def check(image: Image) -> None:
 
 
 def prune() -> list[Image]:
-    """Remove every image, and the package lists; those that were there."""
+    """Remove every image, and the package lists; the images that were there."""
     gone = listing()
     shutil.rmtree(images_folder(), ignore_errors=True)
     return gone
