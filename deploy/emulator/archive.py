@@ -15,7 +15,10 @@ _TRAILER = "TRAILER!!!"
 
 @dataclass(slots=True)
 class Archive:
-    """Entries in the order in which the kernel makes them, all owned by root."""
+    """Entries in the order in which the kernel makes them, all owned by root.
+
+    Raises ValueError for a path that the format can't hold: that of its own trailer.
+    """
 
     _parts: list[bytes] = field(default_factory=list)
     _folders: set[str] = field(default_factory=set)
@@ -61,6 +64,8 @@ class Archive:
         return b"".join((*self._parts, *closing._parts))
 
     def _add(self, path: str, mode: int, data: bytes) -> None:
+        if path == _TRAILER and mode:
+            raise ValueError(f"nothing can be called {_TRAILER} in a cpio archive")
         self._entries += 1
         name = path.encode() + b"\0"
         # inode, mode, uid, gid, links, mtime, size, device (2), special device (2), length of the name, no checksum

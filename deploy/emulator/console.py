@@ -18,28 +18,33 @@ _PANIC = "Kernel panic - not syncing"
 _MOST_BYTES = 512 * 1024
 _KEPT_BYTES = 128 * 1024
 _MOST_LINE = 1000
+_MOST_TOLD = 200
 
 
 class Console:
-    """What one machine prints. `told` gets each line of our boot scripts; a guest can print without an end."""
+    """What one machine prints. `told` gets each line of our boot scripts.
+
+    A guest can print without an end, and in our scripts' words too: what is kept of it and told of it has its limits.
+    """
 
     def __init__(self, path: Path, told: Callable[[str], None]) -> None:
         self._path = path
         self._told = told
         self._rest = b""
+        self._tellings = 0
         self.panic = ""
         """The kernel's last words, "" while it has none."""
         self.listens = False
 
     def booting(self) -> None:
         """A new boot begins; what the old one printed stays in the file."""
-        self._rest, self.panic, self.listens = b"", "", False
+        self._rest, self._tellings, self.panic, self.listens = b"", 0, "", False
 
     def feed(self, data: bytes) -> None:
         """What came from the serial line."""
         self._keep(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
-        self._rest = self._rest[-_MOST_LINE:]
+        self._rest = self._rest[:_MOST_LINE]  # as of a line that came whole
         for line in lines:
             self._read(clean(line[:_MOST_LINE].rstrip(b"\r")))
 
@@ -48,7 +53,9 @@ class Console:
             self.panic = line.partition("] ")[2] or line
         if line.startswith(MARK):
             self.listens = self.listens or line == MARK + LISTENS
-            self._told(line.removeprefix(MARK))
+            self._tellings += 1
+            if self._tellings <= _MOST_TOLD:
+                self._told(line.removeprefix(MARK))
 
     def _keep(self, data: bytes) -> None:
         with appending(self._path) as file:
@@ -58,7 +65,7 @@ class Console:
             kept = self._path.read_bytes()[-_KEPT_BYTES:]
             part = self._path.with_suffix(".part")
             with replacing(part) as file:
-                file.write(kept.partition(b"\n")[2])
+                file.write(kept.partition(b"\n")[2] or kept)
             part.replace(self._path)
 
 

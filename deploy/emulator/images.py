@@ -169,7 +169,7 @@ def bring_in(file: Path) -> Image:
         except (OSError, tarfile.TarError, KeyError) as error:
             raise ImageFailed(f"{file} is no exported image: {error}") from error
         found = _read(Path(scratch))
-        if found is None:
+        if found is None or found[0].name != name:
             raise ImageFailed(f"{file} holds no image that this version can use")
         check(found[0])
         with _locked(name):
@@ -234,7 +234,12 @@ def _unpack(files: list[Path], machine: Machine, land: UserLand, folder: Path) -
         if archive.has(f"usr/{each}"):
             archive.link(each, f"usr/{each}")
     archive.file(_BUNDLE, b"".join(certificates))
-    modules = KernelModules(next((folder / "modules").iterdir()))
+    releases = sorted((folder / "modules").glob("*"))
+    if len(releases) != 1 or not (folder / "kernel").is_file():
+        raise ImageFailed(
+            f"the kernel's package for {machine.name} holds {len(releases)} kernels with modules, not one"
+        )
+    modules = KernelModules(releases[0])
     for group, wanted in (("boot", (*machine.modules, *_BOOT_MODULES)), *((each, (each,)) for each in _EXTRA_MODULES)):
         for number, file in enumerate(modules.load_order(wanted)):
             archive.file(f"modules/{group}/{number:02}-{file.name}", file.read_bytes())

@@ -11,7 +11,10 @@ import lzma
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
+
+from deploy.errors import ImageFailed
 
 
 def _name(file_name: str) -> str:
@@ -32,19 +35,26 @@ class KernelModules:
     def load_order(self, wanted: Iterable[str]) -> list[Path]:
         """The files of the modules for `wanted`, each after those that it needs.
 
-        What is built in needs no loading; a name that this kernel does not know at all is left out.
+        What is built in needs no loading; a name that this kernel does not know at all is left out. Soft dependencies
+        may go round in a circle: a module is in the list once. Raises ImageFailed for a file that is no module.
         """
         ordered: dict[str, Path] = {}
+        seen: set[str] = set()
         for name in wanted:
-            self._add(name, ordered)
+            self._add(_name(name), ordered, seen)
         return list(ordered.values())
 
-    def _add(self, name: str, ordered: dict[str, Path]) -> None:
-        if name in ordered or name in self._built_in or name not in self._files:
+    def _add(self, name: str, ordered: dict[str, Path], seen: set[str]) -> None:
+        if name in seen or name in self._built_in or name not in self._files:
             return
+        seen.add(name)
         path = self._files[name]
-        for needed in _needs(_unpacked(path)):
-            self._add(needed, ordered)
+        try:
+            needs = list(_needs(_unpacked(path)))
+        except (ELFError, lzma.LZMAError) as error:
+            raise ImageFailed(f"{path.name} is no kernel module: {error}") from error
+        for needed in needs:
+            self._add(needed, ordered, seen)
         ordered[name] = path
 
 
@@ -60,5 +70,10 @@ def _needs(module: bytes) -> Iterator[str]:
         key, _, value = entry.decode("ascii", "replace").partition("=")
         if key == "depends":
             yield from (_name(name) for name in value.split(",") if name)
-        elif key == "softdep" and value.startswith("pre:"):
-            yield from (_name(name) for name in value[4:].partition("post:")[0].split())
+        elif key == "softdep":
+            before = False
+            for word in value.split():
+                if word in ("pre:", "post:"):
+                    before = word == "pre:"
+                elif before:
+                    yield _name(word)

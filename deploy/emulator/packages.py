@@ -1,6 +1,7 @@
 """Knows how Debian's packages for any architecture are fetched by the host's APT from an APT root of our own.
 
-No root rights, and nothing of the host's own APT is changed: its mirror and its proxy are taken, its lists are not.
+No root rights, and nothing of the host's own APT is changed: its mirror and its proxy are taken; its lists, its hooks
+and what it allows without a signature are not.
 Signatures are checked by APT against Debian's archive keyring. What the packages become is `images.py`'s.
 
 Sources: apt.conf(5), sources.list(5), apt-get(8) (indextargets), README.progress-reporting of APT for dlstatus lines.
@@ -34,6 +35,14 @@ _DOWNLOAD_S = 1800.0
 # Debian's names for a release that move on: the same archive under another address. A mirror that is in the middle of
 # a sync, or a cache before one, may hold the one and not the other.
 _ALIASES = ("stable", "oldstable", "oldoldstable")
+
+# Hooks of a Debian container, for one, remove the host's own downloads after every update.
+_NOT_THE_HOSTS = (
+    "APT::Update::Pre-Invoke",
+    "APT::Update::Post-Invoke",
+    "APT::Update::Post-Invoke-Success",
+    "APT::Architectures",
+)
 
 _TARGETS = "$(ORIGIN)|$(REPO_URI)"
 _DOWNLOAD_STATUS = re.compile(r"dlstatus:[^:]*:([0-9.]+):")
@@ -86,7 +95,7 @@ class Packages:
         """The packages' files, each checked by APT against the signed lists. `progress` gets per mille and 1,000."""
         into.mkdir(parents=True, exist_ok=True)
         read_end, write_end = os.pipe()
-        command = ("apt-get", "-q=2", "-o", f"APT::Status-Fd={write_end}", "download", *names)
+        command = ("apt-get", *self._settings(), "-q=2", "-o", f"APT::Status-Fd={write_end}", "download", *names)
         with (
             tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
             subprocess.Popen(
@@ -103,9 +112,10 @@ class Packages:
             watchdog = threading.Timer(_DOWNLOAD_S, running.kill)
             watchdog.start()
             try:
-                for line in os.fdopen(read_end, encoding="ascii", errors="replace"):
-                    if progress and (found := _DOWNLOAD_STATUS.match(line)):
-                        progress(round(float(found[1]) * 10), 1000)
+                with os.fdopen(read_end, encoding="ascii", errors="replace") as told:
+                    for line in told:
+                        if progress and (found := _DOWNLOAD_STATUS.match(line)):
+                            progress(round(float(found[1]) * 10), 1000)
                 status = running.wait()
             except BaseException:
                 running.kill()
@@ -143,8 +153,13 @@ class Packages:
             "Acquire::IndexTargets::deb::DEP-11-icons-small::DefaultEnabled": "false",
             "Acquire::IndexTargets::deb::DEP-11-icons::DefaultEnabled": "false",
             "Acquire::Retries": "2",
+            "Acquire::AllowInsecureRepositories": "false",
+            "Acquire::AllowWeakRepositories": "false",
+            "Acquire::AllowDowngradeToInsecureRepositories": "false",
+            "APT::Get::AllowUnauthenticated": "false",
         }
-        lines = [f'{key} "{value}";\n' for key, value in settings.items()]
+        lines = [f"#clear {name};\n" for name in _NOT_THE_HOSTS]
+        lines += [f'{key} "{value}";\n' for key, value in settings.items()]
         lines.append(f'APT::Architectures {{ "{self.architecture}"; }};\n')
         (self.folder / "apt.conf").write_text("".join(lines), encoding="utf-8")
 
@@ -155,16 +170,20 @@ class Packages:
                     return line.partition(" ")[2].strip()
         return ""
 
+    def _settings(self) -> tuple[str, str]:
+        # Beside APT_CONFIG, which is read before the host's own files: those would have the last word.
+        return "-c", str(self.folder / "apt.conf")
+
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8"}
 
     def _apt(self, *arguments: str, deadline_s: float) -> subprocess.CompletedProcess[str]:
         return self._tool("apt-get", "-q", *arguments, deadline_s=deadline_s)
 
-    def _tool(self, *command: str, deadline_s: float = _ASK_S) -> subprocess.CompletedProcess[str]:
+    def _tool(self, program: str, *arguments: str, deadline_s: float = _ASK_S) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
-                command,
+                (program, *self._settings(), *arguments),
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -174,7 +193,7 @@ class Packages:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise ImageFailed(f"{command[0]} did not end within {deadline_s:g} s") from error
+            raise ImageFailed(f"{program} did not end within {deadline_s:g} s") from error
 
 
 def packages_for(folder: Path, suite: str, architecture: str) -> Packages:
@@ -219,13 +238,17 @@ def _host_mirror() -> str:
 def contents(package: Path) -> Iterator[tarfile.TarFile]:
     """The files of a package, as a tar archive that is read once from front to back."""
     command = ("dpkg-deb", "--fsys-tarfile", str(package))
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as running:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as running:
         assert running.stdout is not None  # PIPE, above
         try:
             with tarfile.open(fileobj=running.stdout, mode="r|") as archive:
                 yield archive
             while running.stdout.read(1 << 16):
                 pass  # the padding at its end
+            if running.wait() != 0:
+                raise ImageFailed(f"{package.name} can't be unpacked: dpkg-deb ended with {running.returncode}")
         except tarfile.TarError as error:
             raise ImageFailed(f"{package.name} can't be unpacked: {error}") from error
         finally:

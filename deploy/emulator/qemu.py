@@ -99,6 +99,11 @@ def arguments(
         *("-append", f"console={machine.console} panic=-1 loglevel=4", "-no-reboot"),
         *("-netdev", f"user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:{ssh_port}-:22"),
         *("-device", f"{machine.network_device},netdev=net0"),
-        *("-drive", f"file={flash},format=raw,if=none,id=flash,discard=unmap"),
+        *("-drive", f"file={_in_a_list(flash)},format=raw,if=none,id=flash,discard=unmap"),
         *("-device", "virtio-blk-pci,drive=flash"),
     ]
+
+
+def _in_a_list(path: Path) -> str:
+    """A path among QEMU's comma-separated options, where a comma of its own is doubled (qemu(1), -drive)."""
+    return str(path).replace(",", ",,")
