@@ -24,7 +24,7 @@ class Link:
 
     async def start(self) -> int:
         """Listen; the port."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
@@ -32,25 +32,32 @@ class Link:
         """Listen no more, and cut what is open."""
         if self._server is not None:
             self._server.close()
-        for relay in list(self._relays):
+        for relay in self._relays:
             relay.cancel()
+        await asyncio.gather(*self._relays, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: that of a server's coroutine can't be cancelled before Python 3.12 without an error logged.
+        relay = asyncio.create_task(self._serve(reader, writer))
+        self._relays.add(relay)
+        relay.add_done_callback(self._relays.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # a callback of the server runs in one
-        self._relays.add(task)
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
             try:
                 async with asyncio.TaskGroup() as both:
                     both.create_task(self._carry(reader, far_writer))
                     both.create_task(self._carry(far_reader, writer))
+            except asyncio.CancelledError:
+                far_writer.transport.abort()
+                writer.transport.abort()
+                raise
             finally:
                 far_writer.close()
-        except* (OSError, asyncio.IncompleteReadError):
+        except* OSError:
             pass  # one side has gone; the other is told by the close
         finally:
-            self._relays.discard(task)
             writer.close()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
