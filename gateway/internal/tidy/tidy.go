@@ -15,7 +15,7 @@ const (
 	// (GOGC=20), and all of it would stay resident.
 	gathered = 64 << 10
 	// warmRounds is after how many rounds nearly every part of the program has run that ever will.
-	warmRounds = 16
+	warmRounds = 4
 	// cycles of the collector until all of its bookkeeping is resident: it has three arenas of mark bits that it uses by
 	// turns, and clears each from its second use on (runtime/mheap.go, gcBitsArenas). It would come to that in ten
 	// minutes by itself; so what is read after it is warm is what stays.
