@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -70,6 +71,9 @@ func NewBot(endpoint wire.Endpoint, token string, config *tls.Config) *Bot {
 
 // Through makes connections go through a proxy. It is called before the first call.
 func (b *Bot) Through(proxy *wire.Proxy) { b.client.Proxy = proxy }
+
+// Over makes connections with dial instead of TCP. It is called before the first call.
+func (b *Bot) Over(dial func() (net.Conn, error)) { b.client.Dial = dial }
 
 func (b *Bot) token() string {
 	return strings.TrimSuffix(strings.TrimPrefix(b.path, "/bot"), "/")

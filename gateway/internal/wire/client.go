@@ -34,6 +34,8 @@ type Client struct {
 	Authorization string
 	// Proxy is where connections are tunnelled through, nil for nowhere.
 	Proxy *Proxy
+	// Dial makes a connection, nil for TCP.
+	Dial func() (net.Conn, error)
 
 	endpoint Endpoint
 	config   *tls.Config
@@ -223,16 +225,23 @@ func (c *Client) dial(deadline time.Time) (net.Conn, error) {
 	if interrupted {
 		return nil, ErrInterrupted
 	}
+	conn, err := c.dialed(connecting)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn, c.giveUp = conn, nil // from here on an Interrupt reaches the connection
+	return conn, err
+}
+
+func (c *Client) dialed(connecting context.Context) (net.Conn, error) {
+	if c.Dial != nil {
+		return c.Dial()
+	}
 	dialer := net.Dialer{KeepAlive: 30 * time.Second}
 	first := c.endpoint
 	if c.Proxy != nil {
 		first = c.Proxy.Endpoint
 	}
-	conn, err := dialer.DialContext(connecting, "tcp", net.JoinHostPort(first.Host, first.Port))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.conn, c.giveUp = conn, nil // from here on an Interrupt reaches the connection
-	return conn, err
+	return dialer.DialContext(connecting, "tcp", net.JoinHostPort(first.Host, first.Port))
 }
 
 // render puts head and body into one buffer, so that they leave in one TLS record and one packet.
