@@ -10,12 +10,14 @@ import fcntl
 import gzip
 import hashlib
 import json
+import lzma
 import shutil
 import tarfile
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,7 +29,7 @@ from deploy.emulator.user_lands import USER_LANDS, UserLand
 from deploy.errors import ImageFailed
 from deploy.folders import cache_folder
 
-FORM = 2
+FORM = 3
 """Counted up when images that were made before can't be used any more."""
 
 _MERGED = ("bin", "sbin", "lib", "lib32", "lib64")
@@ -38,6 +40,7 @@ _EXTRA_MODULES = ("overlay", "zram")
 _NAMES = ("kernel", "initrd")
 _LOCK_PAUSE_S = 0.2
 _LOCK_S = 1800.0
+_PRUNE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,10 @@ def image_name(machine: Machine, land: UserLand) -> str:
     return f"{machine.name}-{land.name}"
 
 
+def _known_names() -> set[str]:
+    return {image_name(machine, land) for machine in MACHINES for land in USER_LANDS.values()}
+
+
 def image_for(machine: Machine, land: UserLand, watch: Watch | None = None) -> Image:
     """The image from the cache, made first where it is not there or is of an older recipe.
 
@@ -131,9 +138,17 @@ def check(image: Image) -> None:
 
 
 def prune() -> list[Image]:
-    """Remove every image, and the package lists; the images that were there."""
-    gone = listing()
-    shutil.rmtree(images_folder(), ignore_errors=True)
+    """Remove every image, and the package lists; the images that were there.
+
+    Raises ImageFailed where one is being made just now. The files that makers wait by stay.
+    """
+    with ExitStack() as locks:
+        for name in sorted(_known_names()):
+            locks.enter_context(_locked(name, _PRUNE_S))
+        gone = listing()
+        for path in images_folder().iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
     return gone
 
 
@@ -144,10 +159,15 @@ def export(name: str, to: Path) -> Image:
         raise ImageFailed(f"there is no image {name} in the cache")
     check(found[0])
     part = to.with_name(f".{to.name}.part")
-    with tarfile.open(part, "w") as archive:
-        for file in ("image.json", *_NAMES):
-            archive.add(found[0].folder / file, f"{name}/{file}")
-    part.replace(to)
+    try:
+        with tarfile.open(part, "w") as archive:
+            for file in ("image.json", *_NAMES):
+                archive.add(found[0].folder / file, f"{name}/{file}")
+        part.replace(to)
+    except OSError as error:
+        raise ImageFailed(f"{to} can't be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
     return found[0]
 
 
@@ -159,14 +179,14 @@ def bring_in(file: Path) -> Image:
             with tarfile.open(file) as archive:
                 members = {member.name: member for member in archive if member.isfile()}
                 name = next((each.partition("/")[0] for each in members if each.endswith("/image.json")), "")
-                if name not in {image_name(machine, land) for machine in MACHINES for land in USER_LANDS.values()}:
+                if name not in _known_names():
                     raise ImageFailed(f"{file} holds no image of a machine that is known here")
                 for each in ("image.json", *_NAMES):
                     source = archive.extractfile(members[f"{name}/{each}"])
                     assert source is not None  # a regular file, above
                     with source, (Path(scratch) / each).open("wb") as target:
                         shutil.copyfileobj(source, target)
-        except (OSError, tarfile.TarError, KeyError) as error:
+        except (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, KeyError) as error:
             raise ImageFailed(f"{file} is no exported image: {error}") from error
         found = _read(Path(scratch))
         if found is None or found[0].name != name:
@@ -219,7 +239,7 @@ def _download(packages: Packages, machine: Machine, land: UserLand, into: Path, 
 
 def _unpack(files: list[Path], machine: Machine, land: UserLand, folder: Path) -> tuple[str, Archive]:
     """The kernel into `folder`, and the first root; the kernel's release."""
-    from deploy.emulator.kernel_modules import KernelModules
+    from deploy.emulator.kernel_modules import KernelModules, unpacked
 
     archive = Archive()
     for each in ("dev", "proc", "sys", "etc", "usr/bin", "usr/sbin", "usr/lib"):
@@ -242,7 +262,9 @@ def _unpack(files: list[Path], machine: Machine, land: UserLand, folder: Path) -
     modules = KernelModules(releases[0])
     for group, wanted in (("boot", (*machine.modules, *_BOOT_MODULES)), *((each, (each,)) for each in _EXTRA_MODULES)):
         for number, file in enumerate(modules.load_order(wanted)):
-            archive.file(f"modules/{group}/{number:02}-{file.name}", file.read_bytes())
+            # Neither as xz, which takes an emulated CPU long to unpack, nor unpacked, which a small board can't hold.
+            name = file.name.partition(".ko")[0]
+            archive.file(f"modules/{group}/{number:02}-{name}.ko.gz", gzip.compress(unpacked(file), 6, mtime=0))
     land.add_own(archive)
     release = modules.release
     shutil.rmtree(folder / "modules")
@@ -332,14 +354,14 @@ def _sha256(path: Path) -> str:
 
 
 @contextmanager
-def _locked(name: str) -> Iterator[None]:
+def _locked(name: str, wait_s: float = _LOCK_S) -> Iterator[None]:
     """One maker of an image at a time (flock(2))."""
     images_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    until = time.monotonic() + _LOCK_S
+    until = time.monotonic() + wait_s
     with (images_folder() / f".{name}.lock").open("w") as file:
         while not _try_lock(file.fileno()):
             if time.monotonic() >= until:
-                raise ImageFailed(f"another command has been making the image {name} for too long")
+                raise ImageFailed(f"another command is making the image {name}, and has not ended in {wait_s:g} s")
             time.sleep(_LOCK_PAUSE_S)
         yield
 

@@ -123,7 +123,10 @@ _EVERYWHERE = ("the vendor's kernel and its drivers", "errata and speed of the b
 
 def machine_called(name: str) -> Machine:
     """The machine of that name. Raises LookupError."""
-    return next(machine for machine in MACHINES if machine.name == name)
+    for machine in MACHINES:
+        if machine.name == name:
+            return machine
+    raise LookupError(name)
 
 
 def machine_for(target: Target) -> Machine:

@@ -1,0 +1,81 @@
+"""Every board of the catalogue has a machine that stands for it, or a sentence that says why there is none."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from deploy import catalogue
+from deploy.emulator.machines import MACHINES, Machine, machine_called, machine_for, not_covered
+from deploy.errors import Unsupported
+from deploy.model.board import Board
+from deploy.model.target import ELF_OF_GOARCH, Target
+
+MIB = 1024
+
+BOARDS = [board for board in catalogue.boards() if board.name != "local"]
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
+def test_a_board_of_the_catalogue_has_a_machine_or_a_sentence(board: Board) -> None:
+    try:
+        machine = machine_for(board.target)
+    except Unsupported as refused:
+        assert str(refused).startswith(f"there is no emulated machine for {board.target.goarch}: ")
+        assert board.target.goarch == "mips"
+        return
+    assert machine.program_package.startswith("qemu-system-")
+    assert "the vendor's kernel and its drivers" in not_covered(board, machine)
+
+
+@pytest.mark.parametrize(
+    ("goarch", "variant", "name"),
+    [
+        ("riscv64", "", "riscv64"),
+        ("arm64", "", "arm64"),
+        ("arm", "7", "armv7"),
+        ("arm", "6", "armv7"),
+        ("mipsle", "softfloat", "mipsle"),
+        ("amd64", "", "amd64"),
+    ],
+)
+def test_a_target_runs_on_the_machine_of_its_architecture(goarch: str, variant: str, name: str) -> None:
+    assert machine_for(Target(goarch, variant)) is machine_called(name)
+
+
+@pytest.mark.parametrize(("goarch", "words"), [("mips", "big-endian"), ("loong64", "LoongArch"), ("mips64", "tried")])
+def test_a_target_without_a_machine_is_refused_with_the_reason(goarch: str, words: str) -> None:
+    with pytest.raises(Unsupported, match=rf"no emulated machine for {goarch}: .*{words}"):
+        machine_for(Target(goarch))
+
+
+def test_every_architecture_that_can_be_built_has_an_answer() -> None:
+    for goarch in ELF_OF_GOARCH:
+        try:
+            assert machine_for(Target(goarch)) in MACHINES
+        except Unsupported as refused:
+            assert goarch in str(refused)
+
+
+def test_an_armv6_board_is_told_that_its_kernel_is_armv7() -> None:
+    zero = next(board for board in BOARDS if board.target == Target("arm", "6"))
+    assert "ARMv6" in not_covered(zero, machine_for(zero.target))[0]
+    seven = dataclasses.replace(zero, target=Target("arm", "7"))
+    assert not any("ARMv" in each for each in not_covered(seven, machine_for(seven.target)))
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
+def test_more_to_be_seen_is_never_less_to_be_given(machine: Machine) -> None:
+    given = [machine.memory_kib(visible * 1000) for visible in range(16, 1100)]
+    assert given == sorted(given)
+    for visible, total in zip(range(16, 1100), given, strict=True):
+        assert total % MIB == 0, "QEMU's -m takes whole MiB"
+        assert total - total // 64 - machine.kernel_kib >= visible * 1000 - 2
+        assert total * 63 // 64 - machine.kernel_kib < visible * 1000 + 2 * MIB
+
+
+def test_names_are_told_apart_and_an_unknown_one_is_refused() -> None:
+    assert len({machine.name for machine in MACHINES}) == len(MACHINES)
+    with pytest.raises(LookupError):
+        machine_called("vax")
