@@ -215,21 +215,23 @@ def packages_for(folder: Path, suite: str, architecture: str) -> Packages:
 
 
 def _host_mirror() -> str:
-    listed = subprocess.run(
-        ("apt-get", "indextargets", "--format", _TARGETS, "Created-By: Packages"),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=_ASK_S,
-        check=False,
-    )
-    for line in listed.stdout.splitlines():
-        origin, _, address = line.partition("|")
-        if (origin == "Debian" or address.rstrip("/").endswith("/debian")) and "security" not in address:
-            return address
+    # Where the lists were never fetched, as in a fresh container, only the addresses are known.
+    for more in ((), ("--no-release-info",)):
+        listed = subprocess.run(
+            ("apt-get", "indextargets", *more, "--format", _TARGETS, "Created-By: Packages"),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_ASK_S,
+            check=False,
+        )
+        for line in listed.stdout.splitlines():
+            origin, _, address = line.partition("|")
+            if (origin == "Debian" or address.rstrip("/").endswith("/debian")) and "security" not in address:
+                return address
     raise Unsupported(
-        "this machine's APT knows no mirror of the Debian archive; run apt-get update, or name a mirror: "
+        "this machine's APT knows no mirror of the Debian archive; name one: "
         f"export {MIRROR_VARIABLE}=http://MIRROR/debian"
     )
 
