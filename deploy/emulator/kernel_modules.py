@@ -50,7 +50,7 @@ class KernelModules:
         seen.add(name)
         path = self._files[name]
         try:
-            needs = list(_needs(_unpacked(path)))
+            needs = list(_needs(unpacked(path)))
         except (ELFError, lzma.LZMAError) as error:
             raise ImageFailed(f"{path.name} is no kernel module: {error}") from error
         for needed in needs:
@@ -58,7 +58,8 @@ class KernelModules:
         ordered[name] = path
 
 
-def _unpacked(path: Path) -> bytes:
+def unpacked(path: Path) -> bytes:
+    """What a module file holds."""
     data = path.read_bytes()
     return lzma.decompress(data) if path.suffix == ".xz" else data
 
