@@ -23,6 +23,8 @@ const usage = `picoclaw: a Telegram bot gateway for tiny boards
   picoclaw gateway [--config FILE]          run the gateway until TERM or INT
   picoclaw status [--config FILE] [--json]  is it running and connected? (exit code 3 where it does not run)
   picoclaw version [--json]                 which version this is, and how it was built
+  picoclaw simulate [--burst N] [--kinds LIST] [--json]
+                                            what N messages take, without a network; also SIMULATE=1 BURST=N picoclaw gateway
   picoclaw help                             this text
 
 The config is FILE, else $PICOCLAW_HOME/config.json, else ~/.picoclaw/config.json:
@@ -42,6 +44,9 @@ func run(arguments []string) int {
 		return exitUsage
 	}
 	command := arguments[0]
+	if command == "simulate" {
+		return simulate(arguments[1:])
+	}
 	flags, problem := parseFlags(arguments[1:])
 	if problem != "" {
 		return wrongUsage(problem)
@@ -50,6 +55,9 @@ func run(arguments []string) int {
 	case "gateway":
 		if flags.json {
 			return wrongUsage("gateway takes no --json")
+		}
+		if os.Getenv("SIMULATE") == "1" {
+			return simulate(nil)
 		}
 		return runGateway(flags.config)
 	case "status":
