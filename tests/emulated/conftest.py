@@ -1,0 +1,75 @@
+"""Images of emulated machines, made once for all workers of a run; and machines, two at a time at most."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from emulated_board import EmulatedBoard, gone, slot
+
+from deploy.emulator import qemu
+from deploy.emulator.images import image_for
+from deploy.emulator.machines import machine_called
+from deploy.emulator.user_lands import BUSYBOX
+from deploy.errors import ImageFailed, Unsupported
+
+CACHE_VARIABLE = "SLIMDEPLOY_EMULATED_CACHE"
+"""A folder in which images stay from one run to the next."""
+
+ImageOf = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def emulated_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = Path(os.environ.get(CACHE_VARIABLE) or shared / "emulated")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def image_of(emulated_cache: Path) -> ImageOf:
+    """The image's folder; a skip where this machine or the network has not what it takes."""
+    refused: dict[str, str] = {}
+
+    def find(name: str) -> Path:
+        if name not in refused:
+            try:
+                machine = machine_called(name)
+                qemu.program_of(machine)
+                with pytest.MonkeyPatch.context() as own:
+                    own.setenv("SLIMDEPLOY_HOME", str(emulated_cache))
+                    return image_for(machine, BUSYBOX).folder
+            except Unsupported as error:
+                refused[name] = str(error)
+            except ImageFailed as error:
+                if not error.log:
+                    raise  # nothing that APT said: a fault of ours
+                refused[name] = f"{error}; try again later, or bring images in {CACHE_VARIABLE}. APT said: {error.log}"
+        pytest.skip(refused[name])
+
+    return find
+
+
+@pytest.fixture(scope="module", params=["riscv64", "arm64", "armv7", "mipsle"])
+def board(request: pytest.FixtureRequest, image_of: ImageOf, emulated_cache: Path) -> Iterator[EmulatedBoard]:
+    """A board of 64 MiB of each architecture, for all tests of a file; its end is a test too."""
+    image = image_of(request.param)
+    with slot(emulated_cache):
+        folder = Path(tempfile.mkdtemp(prefix="emulated-"))
+        made = EmulatedBoard(folder / "board", request.param, image)
+        children = made.qemu
+        try:
+            yield made
+            children = made.qemu
+        finally:
+            made.stop()
+        assert made.daemon.returncode == 0, made.words()
+        assert children
+        assert all(gone(pid) for pid in children)
+        shutil.rmtree(folder)

@@ -1,0 +1,84 @@
+"""Real kernels under QEMU: each boots to a login, keeps to itself, keeps what was synced, and ends with its daemon."""
+
+from __future__ import annotations
+
+import json
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from emulated_board import TOKEN, EmulatedBoard, gone, listening, slot
+
+pytestmark = pytest.mark.install_check
+
+LOOPBACK = "0100007F"
+UNAME = {"riscv64": "riscv64", "arm64": "aarch64", "armv7": "armv7l", "mipsle": "mips"}
+
+
+def test_a_board_boots_to_a_login_of_its_architecture_with_its_memory(board: EmulatedBoard) -> None:
+    said = board.run("uname -m; sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo; id -un; hostname")
+    machine, total_kib, user, name = said.out.split()
+    assert (machine, user, name) == (UNAME[board.machine], "root", board.machine)
+    assert 64 * 1024 <= int(total_kib) < 67 * 1024
+    assert board.state["facts"]["memory that Linux sees"] == f"{total_kib} kB"
+
+
+def test_a_login_with_another_key_or_none_is_refused(board: EmulatedBoard) -> None:
+    assert board.run("cat /root/.ssh/authorized_keys").out.count("ssh-ed25519") == 1
+    assert board.refuses_strangers()
+
+
+def test_the_host_listens_for_it_at_127_0_0_1_and_nowhere_else(board: EmulatedBoard) -> None:
+    assert listening([board.daemon.pid, *board.qemu]) == {("tcp", LOOPBACK)}
+    assert listening(board.qemu) == {("tcp", LOOPBACK)}
+
+
+def test_the_guest_reaches_nothing_of_the_host_but_the_bot_api(board: EmulatedBoard) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        port = service.getsockname()[1]
+        tries = (f"wget -q -T 2 -O - http://10.0.2.2:{port}/", f"nc -w 2 10.0.2.2 {port}", "ping -c 1 -W 2 10.0.2.2")
+        for command in tries:
+            assert board.run(f"{command} 2>&1").status != 0, command
+        service.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            service.accept()
+    answer = board.over_tls(f"GET /bot{TOKEN}/getMe HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["ok"] is True
+
+
+def test_a_power_cut_loses_nothing_that_was_synced_and_the_board_boots_again(board: EmulatedBoard) -> None:
+    boots = board.ask("boots")["boots"]
+    qemu = board.qemu
+    kept = board.run("dd if=/dev/urandom of=/opt/kept bs=1024 count=300 2>/dev/null; sync; sha256sum /opt/kept").out
+    assert len(kept.split()[0]) == 64
+    board.run("echo running >/run/mark")
+    board.ask("power_cut")
+    board.wait_for_boot(boots + 1)
+    assert board.run("sha256sum /opt/kept").out == kept
+    assert board.run("cat /run/mark").status != 0, "what was in memory is gone"
+    assert set(board.qemu).isdisjoint(qemu)
+    answer = board.over_tls(f"GET /bot{TOKEN}/getMe HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 200 "), "the way back to the Bot API is there again"
+
+
+def test_what_the_daemon_writes_is_for_its_owner_alone(board: EmulatedBoard) -> None:
+    ours = {"token", "settings.json", "daemon.log"}  # written by the test itself
+    for path in board.folder.iterdir():
+        if path.name not in ours:
+            assert path.stat().st_mode & 0o077 == 0, path.name
+
+
+def test_no_qemu_outlives_a_daemon_that_was_killed(image_of: Callable[[str], Path], emulated_cache: Path) -> None:
+    image = image_of("armv7")
+    with slot(emulated_cache), tempfile.TemporaryDirectory(prefix="emulated-") as folder:
+        board = EmulatedBoard(Path(folder) / "board", "armv7", image)
+        try:
+            children = board.qemu
+            assert len(children) == 1
+        finally:
+            board.daemon.kill()
+            board.daemon.wait(20)
+        assert all(gone(pid) for pid in children)
