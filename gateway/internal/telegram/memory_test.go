@@ -12,6 +12,9 @@ import (
 const mostPerMessage = 128
 
 func TestAMessageAllocatesLittle(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates too; run it without -race")
+	}
 	for _, c := range []struct {
 		name  string
 		batch int

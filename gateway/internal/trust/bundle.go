@@ -146,7 +146,8 @@ func (s *scanner) take() {
 		if len(name) == 0 || !bytes.Equal(name, wanted) {
 			continue
 		}
-		if authority, err := x509.ParseCertificate(s.der[:n]); err == nil {
+		// A copy: the certificate refers to what it was parsed from.
+		if authority, err := x509.ParseCertificate(bytes.Clone(s.der[:n])); err == nil {
 			s.pool.AddCert(authority)
 		}
 		return

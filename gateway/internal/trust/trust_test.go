@@ -17,6 +17,10 @@ func TestAServerOfAnAuthorityOfTheBundleIsTrusted(t *testing.T) {
 	top, other := root(t, "Top"), root(t, "Other")
 	middle := between(t, top, "Middle")
 	one, two := server(t, top, time.Time{}), server(t, middle, time.Time{})
+	many := []*authority{top}
+	for range 20 {
+		many = append(many, root(t, "A"))
+	}
 	for name, c := range map[string]struct {
 		bundle []byte
 		chain  []*authority
@@ -26,6 +30,7 @@ func TestAServerOfAnAuthorityOfTheBundleIsTrusted(t *testing.T) {
 		"sends the authority too":      {text(top), []*authority{two, middle, top}},
 		"the one between is trusted":   {text(other, middle), []*authority{two}},
 		"the server itself is trusted": {text(one), []*authority{one}},
+		"and others follow":            {text(many...), []*authority{two, middle}},
 		"with comments and CRLF": {
 			bytes.ReplaceAll(append([]byte("# "+strings.Repeat("x", 5000)+"\nTop\n=====\n"), text(other, top)...), []byte("\n"), []byte("\r\n")),
 			[]*authority{one},
