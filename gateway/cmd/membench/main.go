@@ -61,7 +61,9 @@ func run(arguments []string, read func() (procmem.Usage, error)) int {
 		os.Stderr.WriteString("membench: " + err.Error() + "\n")
 		m.failure = err.Error()
 	}
-	return m.tell()
+	text, code := m.tell()
+	os.Stdout.Write(text)
+	return code
 }
 
 // settleTime is how long the message path waits for messages before its steady state is read.
@@ -99,7 +101,7 @@ func (m *measurement) run() error {
 	release()
 	tidy.Limit()
 	keeper := tidy.Keeper{Drop: release}
-	gateway := simulated.Start(simulated.New(m.options.kinds...), folder, keeper.Round)
+	gateway := simulated.Start(simulated.New(m.options.kinds...), filepath.Join(folder, "telegram.offset"), keeper.Round)
 	for end := time.Now().Add(30 * time.Second); !gateway.Stats.Ready(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			return errors.New("the message path does not start")

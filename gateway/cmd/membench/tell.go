@@ -77,8 +77,8 @@ func padded(to []byte, text string, width int) []byte {
 	return to
 }
 
-// tell writes what the phases don't say, and returns the exit code.
-func (m *measurement) tell() int {
+// tell is what the phases' lines don't say, and the exit code.
+func (m *measurement) tell() (text []byte, code int) {
 	verdict, reason, code := m.verdict()
 	report := simulated.Report{JSON: m.options.json}
 	if report.JSON {
@@ -100,11 +100,11 @@ func (m *measurement) tell() int {
 		report.Text("verdict", verdict)
 		report.Text("reason", reason)
 	}
-	os.Stdout.Write(report.Bytes())
+	text = report.Bytes()
 	if !report.JSON {
-		os.Stdout.WriteString(verdict + ": " + reason + "\n")
+		text = append(text, verdict+": "+reason+"\n"...)
 	}
-	return code
+	return text, code
 }
 
 func (m *measurement) appendPhases(to []byte) []byte {

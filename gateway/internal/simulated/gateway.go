@@ -2,7 +2,6 @@ package simulated
 
 import (
 	"errors"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -30,9 +29,9 @@ type Gateway struct {
 	ended chan error
 }
 
-// Start lets the message path run on a simulated Telegram. folder is where the offset is kept, as the gateway keeps it; tidy
-// is called after each round, nil for nothing.
-func Start(peer *Telegram, folder string, tidy func()) *Gateway {
+// Start lets the message path run on a simulated Telegram. offsetFile is where the offset is kept, as the gateway keeps it;
+// tidy is called after each round, nil for nothing.
+func Start(peer *Telegram, offsetFile string, tidy func()) *Gateway {
 	bot := telegram.NewBot(wire.Endpoint{Host: "simulated", Port: "80"}, Token, nil)
 	bot.Over(peer.Dial)
 	stats := health.NewStats("simulated", readyFor)
@@ -44,7 +43,7 @@ func Start(peer *Telegram, folder string, tidy func()) *Gateway {
 			answer, markdown := replier.To(message.Chat, message.Text, typing)
 			return telegram.Reply{Text: answer, Markdown: markdown}
 		},
-		OffsetFile: filepath.Join(folder, "telegram.offset"),
+		OffsetFile: offsetFile,
 		Tidy:       tidy,
 	}
 	g := &Gateway{peer, stats, make(chan struct{}), make(chan error, 1)}
@@ -116,7 +115,11 @@ func (*provider) Slow() bool { return false }
 func (p *provider) Answer(chat int64, text string) (answer string, markdown bool) {
 	if text == storyWish {
 		if p.story == "" {
-			p.story = strings.Repeat(line64[:63]+"\n", storyLines)
+			var story []byte
+			for range storyLines {
+				story = append(append(story, line64[:63]...), '\n')
+			}
+			p.story = string(story)
 		}
 		return p.story, true
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,7 +38,7 @@ func burst(t *testing.T, n int, kinds ...Kind) (*Burst, []sent) {
 		}
 		all = append(all, one)
 	}
-	gateway := Start(peer, t.TempDir(), nil)
+	gateway := Start(peer, filepath.Join(t.TempDir(), "offset"), nil)
 	result, err := gateway.Burst(n)
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +109,7 @@ func TestEveryKindIsOneThatTelegramCouldSend(t *testing.T) {
 
 func TestAGatewayAnswersBurstAfterBurst(t *testing.T) {
 	t.Parallel()
-	gateway := Start(New(Short, Unmentioned), t.TempDir(), nil)
+	gateway := Start(New(Short, Unmentioned), filepath.Join(t.TempDir(), "offset"), nil)
 	defer gateway.Stop()
 	for _, n := range []int{1, 250, 2} {
 		result, err := gateway.Burst(n)
@@ -269,7 +270,7 @@ func TestTheSimulationItselfAllocatesNothing(t *testing.T) {
 }
 
 func TestABurstAllocatesLittle(t *testing.T) {
-	gateway := Start(New(Short), t.TempDir(), nil)
+	gateway := Start(New(Short), filepath.Join(t.TempDir(), "offset"), nil)
 	defer gateway.Stop()
 	if _, err := gateway.Burst(200); err != nil { // buffers grow
 		t.Fatal(err)

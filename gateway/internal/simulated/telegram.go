@@ -15,6 +15,8 @@ const (
 	Name = "simulated_bot"
 	// Token has a token's form. It opens nothing.
 	Token = "1000000:SIMULATED-SIMULATED-SIMULATED-SIMUL"
+	// NoOffset is what a file with the bot's offset holds when nothing is confirmed yet.
+	NoOffset = "1000000 0\n"
 )
 
 // Telegram has updates for getUpdates and takes sendMessage. It allocates only while its buffers grow, so that what is
