@@ -1,5 +1,6 @@
 """The Invoke entry point: puts the collections of deploy/cli together, and adds what only a checkout can do."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -11,12 +12,24 @@ from invoke.tasks import task
 from deploy.cli.program import namespace
 
 
-@task(help={"runs": "how often the gateway is run (default: 3)", "json": "print one JSON document"})
-def gateway(context: Context, runs: int = 3, json: bool = False) -> None:
+@task(
+    help={
+        "runs": "how often the gateway is run (default: 3)",
+        "json": "print one JSON document",
+        "host": "measure on a host: not possible yet",
+        "board": "measure on a board: not possible yet",
+        "emulate": "with --board, on an emulated one: not possible yet",
+    }
+)
+def gateway(
+    context: Context, runs: int = 3, json: bool = False, host: str = "", board: str = "", emulate: bool = False
+) -> None:
     """The gateway's memory and speed on this machine, against the goals."""
     script = Path(__file__).parent / "benchmarks" / "gateway_goals.py"
-    flags = f"--runs {runs}" + (" --json" if json else "")
-    done = context.run(f"'{sys.executable}' '{script}' {flags}", warn=True, in_stream=False)
+    command = [sys.executable, str(script), "--runs", str(runs)]
+    command += [flag for flag, wanted in (("--json", json), ("--emulate", emulate)) if wanted]
+    command += [part for flag, value in (("--host", host), ("--board", board)) if value for part in (flag, value)]
+    done = context.run(shlex.join(command), warn=True, in_stream=False)
     if done is None or not done.ok:
         raise Exit(code=1 if done is None else done.exited)
 
