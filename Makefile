@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check race fuzz bench clean
+.PHONY: demo test check check-windows race fuzz bench clean
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -23,6 +23,10 @@ check: $(VENV)/installed-dev
 	cd gateway && ../$(BIN)/go vet ./... && ../$(BIN)/go vet -tags "telegram smallbuf pprof" ./...
 	cd gateway && ../$(BIN)/go run $(STATICCHECK) ./... && ../$(BIN)/go run $(STATICCHECK) -tags "telegram smallbuf pprof" ./...
 	cd gateway && unformatted="$$(../$(BIN)/go fmt ./...)"; test -z "$$unformatted" || { echo "go fmt changed: $$unformatted"; exit 1; }
+
+# Not in check: the first time, Go's library is compiled for Windows, which takes half a minute.
+check-windows: $(VENV)/installed-dev
+	cd gateway && GOOS=windows GOARCH=amd64 ../$(BIN)/go build ./... && GOOS=windows GOARCH=amd64 ../$(BIN)/go vet ./...
 
 # The race detector needs a C compiler.
 race: $(VENV)/installed-dev

@@ -71,7 +71,7 @@ func (r *Report) Bytes() []byte {
 	return r.text
 }
 
-// Add adds what became of a burst. What was allocated is told for each message that deserved an answer.
+// Add adds what became of a burst. What was allocated is told for each update, whatever it deserved.
 func (b *Burst) Add(r *Report) {
 	r.Number("updates", b.Updates)
 	r.Number("produced", b.Produced)
@@ -79,7 +79,7 @@ func (b *Burst) Add(r *Report) {
 	r.Number("answered", b.Answered)
 	r.Number("wrong", b.Wrong)
 	r.Number("errors", b.Errors)
-	messages := float64(max(b.Produced, 1))
+	messages := float64(max(b.Updates, 1))
 	r.Decimal("allocations_per_message", float64(b.Mallocs)/messages, 2)
 	r.Decimal("bytes_per_message", float64(b.Bytes)/messages, 1)
 	r.Number("took_us", b.Took.Microseconds())
