@@ -62,14 +62,15 @@ def board(request: pytest.FixtureRequest, image_of: ImageOf, emulated_cache: Pat
     image = image_of(request.param)
     with slot(emulated_cache):
         folder = Path(tempfile.mkdtemp(prefix="emulated-"))
-        made = EmulatedBoard(folder / "board", request.param, image)
-        children = made.qemu
         try:
-            yield made
-            children = made.qemu
+            made = EmulatedBoard(folder / "board", request.param, image)
+            try:
+                yield made
+                children = made.qemu
+            finally:
+                made.stop()
+            assert made.daemon.returncode == 0, made.words()
+            assert len(children) == 1
+            assert gone(children[0])
         finally:
-            made.stop()
-        assert made.daemon.returncode == 0, made.words()
-        assert children
-        assert all(gone(pid) for pid in children)
-        shutil.rmtree(folder)
+            shutil.rmtree(folder)

@@ -36,10 +36,10 @@ def test_the_host_listens_for_it_at_127_0_0_1_and_nowhere_else(board: EmulatedBo
 
 
 def test_the_guest_reaches_nothing_of_the_host_but_the_bot_api(board: EmulatedBoard) -> None:
+    """10.0.2.2 is what a guest calls its host (qemu-system(1), -netdev user); QEMU itself answers a ping to it."""
     with socket.create_server(("127.0.0.1", 0)) as service:
         port = service.getsockname()[1]
-        tries = (f"wget -q -T 2 -O - http://10.0.2.2:{port}/", f"nc -w 2 10.0.2.2 {port}", "ping -c 1 -W 2 10.0.2.2")
-        for command in tries:
+        for command in (f"wget -q -T 2 -O - http://10.0.2.2:{port}/", f"nc -w 2 10.0.2.2 {port}"):
             assert board.run(f"{command} 2>&1").status != 0, command
         service.setblocking(False)
         with pytest.raises(BlockingIOError):
