@@ -310,10 +310,10 @@ def _merged(name: str) -> str:
 
 
 def _recipe(machine: Machine, land: UserLand) -> str:
-    """What decides whether an image is up to date."""
-    digest = hashlib.sha256(
-        repr((FORM, machine, land.packages, land.lone_packages, _BOOT_MODULES, _EXTRA_MODULES)).encode()
-    )
+    """What decides whether an image is up to date: what goes into it, and not how QEMU is started."""
+    kernel = (machine.name, machine.suite, machine.debian_architecture, machine.kernel_package, machine.modules)
+    parts = (FORM, kernel, land.packages, land.lone_packages, _BOOT_MODULES, _EXTRA_MODULES)
+    digest = hashlib.sha256(repr(parts).encode())
     own = Archive()
     land.add_own(own)
     digest.update(own.data())

@@ -33,7 +33,7 @@ class Machine:
     kernel_package: str
     """A meta package; its dependency is the kernel itself."""
     kernel_kib: int
-    """What the kernel keeps for itself of the memory that QEMU gives it, before MemTotal (measured from 64 MiB to 1 GiB)."""
+    """What the kernel keeps of the memory that QEMU gives it, before MemTotal (measured from 64 MiB to 1 GiB)."""
     kernel_share: int = 64
     """And one part in so many: a page table entry for each page is 64 bytes of 4,096 (struct page,
     include/linux/mm_types.h). On arm64 its bounce buffers and reserves grow with the memory too (measured)."""

@@ -86,6 +86,12 @@ def test_another_recipe_makes_a_new_image(made: list[str]) -> None:
     assert made == [NAME] * 4
 
 
+def test_how_qemu_is_started_is_no_part_of_the_recipe(made: list[str]) -> None:
+    images.image_for(RISCV64, BUSYBOX)
+    images.image_for(dataclasses.replace(RISCV64, kernel_kib=1, arguments=("-M", "virt", "-smp", "2")), BUSYBOX)
+    assert made == [NAME]
+
+
 def test_an_image_of_an_older_form_is_made_anew(made: list[str]) -> None:
     folder = put()
     (folder / "image.json").write_text(json.dumps({**document(), "form": images.FORM - 1}))
