@@ -129,8 +129,7 @@ async def start_bare(folder: Path, name: str, image: Path) -> float:
         name,
         Served._public(user),
         qemu.dropbear_host_key(host.private_bytes_raw(), host.public_key().public_bytes_raw()),
-        qemu.Switches(),
-        int(time.time()),
+        qemu.Switches().text(int(time.time())),
     )
     own = Archive()
     own.file("init", BARE_INIT, 0o755)

@@ -14,6 +14,9 @@ MARK = "slimdeploy: "
 LISTENS = "the SSH server listens"
 """What they say last."""
 
+MADE = "the flash is made"
+"""What they say last where the flash was all that was to be made."""
+
 _PANIC = "Kernel panic - not syncing"
 _MOST_BYTES = 512 * 1024
 _KEPT_BYTES = 128 * 1024
@@ -34,11 +37,12 @@ class Console:
         self._tellings = 0
         self.panic = ""
         """The kernel's last words, "" while it has none."""
-        self.listens = False
+        self.said: set[str] = set()
+        """Which of LISTENS and MADE our boot scripts have said since the machine was started."""
 
     def booting(self) -> None:
         """A new boot begins; what the old one printed stays in the file."""
-        self._rest, self._tellings, self.panic, self.listens = b"", 0, "", False
+        self._rest, self._tellings, self.panic, self.said = b"", 0, "", set()
 
     def feed(self, data: bytes) -> None:
         """What came from the serial line."""
@@ -52,10 +56,12 @@ class Console:
         if _PANIC in line and not self.panic:
             self.panic = line.partition("] ")[2] or line
         if line.startswith(MARK):
-            self.listens = self.listens or line == MARK + LISTENS
+            said = line.removeprefix(MARK)
+            if said in (LISTENS, MADE):
+                self.said.add(said)
             self._tellings += 1
             if self._tellings <= _MOST_TOLD:
-                self._told(line.removeprefix(MARK))
+                self._told(said)
 
     def _keep(self, data: bytes) -> None:
         with appending(self._path) as file:

@@ -9,12 +9,13 @@ import asyncio
 import ctypes
 import signal
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import asyncssh
 
-from deploy.emulator.console import Console
+from deploy.emulator.console import LISTENS, MADE, Console
 from deploy.errors import LoopbackFailed
 
 _PAUSE_S = 0.02
@@ -85,6 +86,23 @@ class Guest:
     async def boot(self, door: Door, deadline_s: float) -> asyncssh.SSHClientConnection:
         """Start QEMU and log in. Raises LoopbackFailed with what went wrong; QEMU is ended then."""
         began_s = time.monotonic()
+        async with self._started():
+            await self._says(LISTENS, began_s + deadline_s)
+            connection = await self._log_in(door, began_s + deadline_s)
+            async with asyncio.timeout(_LOGIN_TRY_S):
+                await connection.run("true", check=True)
+        self.login_s = time.monotonic() - began_s
+        return connection
+
+    async def make_flash(self, deadline_s: float) -> None:
+        """Start QEMU, wait until it says that the flash is made, and end it. Raises LoopbackFailed."""
+        async with self._started():
+            await self._says(MADE, time.monotonic() + deadline_s)
+        await self.cut()
+
+    @asynccontextmanager
+    async def _started(self) -> AsyncIterator[None]:
+        """QEMU runs; where what is done with it fails, it is ended."""
         self._console.booting()
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
@@ -95,30 +113,35 @@ class Guest:
         )
         self._reader = asyncio.create_task(self._read(self._process))
         try:
-            connection = await self._log_in(door, began_s + deadline_s)
-            async with asyncio.timeout(_LOGIN_TRY_S):
-                await connection.run("true", check=True)
+            yield
         except BaseException:
             await self.cut()
             raise
-        self.login_s = time.monotonic() - began_s
-        return connection
+
+    async def _says(self, line: str, until_s: float) -> None:
+        """Wait for a line of our boot scripts."""
+        while line not in self._console.said:
+            self._must_live()
+            if time.monotonic() >= until_s:
+                raise LoopbackFailed(f"the emulated board is not up in time: it does not say {line!r}", self._name)
+            await asyncio.sleep(_PAUSE_S)
 
     async def _log_in(self, door: Door, until_s: float) -> asyncssh.SSHClientConnection:
-        problem = "it does not say that its SSH server listens"
-        while time.monotonic() < until_s:
-            if self._process is None or self._process.returncode is not None:
-                raise LoopbackFailed("QEMU ended before the board was up", self._name)
-            if self._console.panic:
-                raise LoopbackFailed(f"the emulated kernel ended: {self._console.panic}", self._name)
-            # Not before it listens: QEMU takes the connection itself, and tries for seconds to hand it on.
-            if self._console.listens:
-                try:
-                    return await door.open()
-                except (OSError, asyncssh.Error, TimeoutError) as error:
+        while True:
+            self._must_live()
+            try:
+                return await door.open()
+            except (OSError, asyncssh.Error, TimeoutError) as error:
+                if time.monotonic() >= until_s:
                     problem = f"its SSH server lets nobody in: {error or type(error).__name__}"
+                    raise LoopbackFailed(f"the emulated board is not up in time: {problem}", self._name) from error
             await asyncio.sleep(_PAUSE_S)
-        raise LoopbackFailed(f"the emulated board is not up in time: {problem}", self._name)
+
+    def _must_live(self) -> None:
+        if not self.runs:
+            raise LoopbackFailed("QEMU ended before the board was up", self._name)
+        if self._console.panic:
+            raise LoopbackFailed(f"the emulated kernel ended: {self._console.panic}", self._name)
 
     async def ended(self) -> None:
         """Wait until QEMU has ended."""

@@ -25,7 +25,7 @@ import asyncssh
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from deploy.emulator import qemu
+from deploy.emulator import flash, qemu
 from deploy.emulator.console import Console
 from deploy.emulator.control import Control
 from deploy.emulator.guest import Door, Guest
@@ -77,6 +77,7 @@ class Served:
         self._folder = folder
         self._settings = settings
         self._machine: Machine = machine_called(settings.machine)
+        self._switches = qemu.Switches.read(settings.switches or {})
         self._console = Console(folder / "console.log", self._progress)
         self._user_key = Ed25519PrivateKey.generate()
         self._host_key = Ed25519PrivateKey.generate()
@@ -125,12 +126,14 @@ class Served:
         return {"boots": self._boots, "up": self._up.is_set(), "login_s": self._guest.login_s}
 
     async def _first_boot(self) -> tuple[Guest, Link | None, int]:
-        flash = self._folder / "flash.img"
-        create(flash, b"")
-        os.truncate(flash, self._settings.disk_kib * 1024)
+        path = self._folder / "flash.img"
+        if self._switches.ordinary_flash:
+            await flash.provide(path, self._settings.disk_kib, Path(self._settings.image), self._make_flash)
+        else:
+            flash.blank(path, self._settings.disk_kib)
         for left in reversed(range(_PORT_TRIES)):
             port, link = _free_port(), None
-            self._guest = Guest(self._command(flash, port), self._console, self._name)
+            self._guest = Guest(self._command(path, port), self._console, self._name)
             self._ssh_port = port
             try:
                 self._progress(f"starting {self._machine.title}")
@@ -145,23 +148,29 @@ class Served:
             return self._guest, link, await link.start()
         return self._guest, None, port
 
+    async def _make_flash(self, path: Path) -> None:
+        self._progress(f"making a flash of {self._settings.disk_kib // 1024} MiB, once")
+        self._write_initrd(make_only=True)
+        await Guest(self._command(path, _free_port()), self._console, self._name).make_flash(BOOT_S)
+
     async def _boot(self) -> None:
-        settings = qemu.settings_archive(
-            self._name,
-            self._public(self._user_key),
-            qemu.dropbear_host_key(self._host_key.private_bytes_raw(), self._host_key.public_key().public_bytes_raw()),
-            qemu.Switches.read(self._settings.switches or {}),
-            int(time.time()),
-        )
-        initrd = self._folder / "initrd"
-        with replacing(initrd) as file:
-            file.write((Path(self._settings.image) / "initrd").read_bytes() + settings)
+        self._write_initrd(make_only=False)
         door = Door(self._ssh_port, _asyncssh(self._user_key), _asyncssh(self._host_key))
         self._connection = await self._guest.boot(door, BOOT_S)
         self._door = door
         self._boots += 1
         await self._lead_back()
         self._up.set()
+
+    def _write_initrd(self, *, make_only: bool) -> None:
+        settings = qemu.settings_archive(
+            self._name,
+            self._public(self._user_key),
+            qemu.dropbear_host_key(self._host_key.private_bytes_raw(), self._host_key.public_key().public_bytes_raw()),
+            self._switches.text(int(time.time()), make_only=make_only),
+        )
+        with replacing(self._folder / "initrd") as file:
+            file.write((Path(self._settings.image) / "initrd").read_bytes() + settings)
 
     async def _lead_back(self) -> None:
         """The guest's way to the Bot API stand-in, at the port that it has here too."""
@@ -218,13 +227,13 @@ class Served:
         (self._folder / ".state.part").replace(self._folder / "state.json")
         logging.info("%s is up", self._name)
 
-    def _command(self, flash: Path, port: int) -> list[str]:
+    def _command(self, flash_file: Path, port: int) -> list[str]:
         return qemu.arguments(
             self._machine,
             qemu.program_of(self._machine),
             kernel=Path(self._settings.image) / "kernel",
             initrd=self._folder / "initrd",
-            flash=flash,
+            flash=flash_file,
             memory_kib=self._memory_kib(),
             ssh_port=port,
         )

@@ -38,11 +38,17 @@ class Switches:
         """From JSON values."""
         return cls(**{**table, "without": tuple(table.get("without", ()))})
 
-    def text(self, clock_s: int) -> bytes:
-        """As the shell scripts of the user land read it."""
+    @property
+    def ordinary_flash(self) -> bool:
+        """Whether the flash is made as everybody's is."""
+        return self.ca_bundle and not self.without and self.flash_left_kib is None
+
+    def text(self, clock_s: int, *, make_only: bool = False) -> bytes:
+        """As the shell scripts of the user land read it; `make_only` makes the flash and no more."""
         pairs = {
             "tmp_options": "noexec" if self.tmp_noexec else "exec",
             "ca_bundle": "1" if self.ca_bundle else "0",
+            "make_only": "1" if make_only else "0",
             "clock_s": "0" if self.clock_at_1970 else str(clock_s),
             "without": " ".join(self.without),
             "cgroup": self.cgroup,
@@ -53,16 +59,14 @@ class Switches:
         return "".join(f"{key}={shlex.quote(value)}\n" for key, value in pairs.items()).encode()
 
 
-def settings_archive(
-    hostname: str, public_key: str, dropbear_host_key: bytes, switches: Switches, clock_s: int
-) -> bytes:
-    """What follows the image's own archive at every start: keys, the name, the switches, the time."""
+def settings_archive(hostname: str, public_key: str, dropbear_host_key: bytes, switches: bytes) -> bytes:
+    """What follows the image's own archive at every start: keys, the name, and what Switches.text says."""
     archive = Archive()
     archive.folder("settings", 0o700)
     archive.file("settings/authorized_keys", public_key.encode() + b"\n", 0o600)
     archive.file("settings/dropbear_ed25519_host_key", dropbear_host_key, 0o600)
     archive.file("settings/hostname", hostname.encode() + b"\n")
-    archive.file("settings/switches", switches.text(clock_s))
+    archive.file("settings/switches", switches)
     return gzip.compress(archive.data(), 6, mtime=0)
 
 

@@ -99,9 +99,9 @@ def test_switches_come_back_from_json_values() -> None:
 
 
 def test_keys_in_the_settings_are_for_root_alone() -> None:
-    packed = qemu.settings_archive("duo", "ssh-ed25519 AAAA", b"host key", qemu.Switches(), 7)
+    packed = qemu.settings_archive("duo", "ssh-ed25519 AAAA", b"host key", qemu.Switches().text(7))
     data = gzip.decompress(packed)
-    assert packed == qemu.settings_archive("duo", "ssh-ed25519 AAAA", b"host key", qemu.Switches(), 7)
+    assert packed == qemu.settings_archive("duo", "ssh-ed25519 AAAA", b"host key", qemu.Switches().text(7))
     for name in (b"authorized_keys", b"dropbear_ed25519_host_key"):
         header = data[data.index(b"settings/" + name + b"\0") - 110 :]
         assert int(header[14:22], 16) == 0o100600
