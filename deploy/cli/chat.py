@@ -1,4 +1,4 @@
-"""`chat`: talk to the gateway on the loopback board, as one of its users would."""
+"""`chat`: talk to the gateway on a board of this machine, as one of its users would."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from deploy.cli.ending import command
 from deploy.cli.options import count, help_for
 from deploy.errors import UsageError
 
-HELP = help_for("board", text="one message instead of a conversation", wait="seconds to wait for a reply to each")
+HELP = help_for(
+    "board", "emulate", text="one message instead of a conversation", wait="seconds to wait for a reply to each"
+)
 
 
 @task(help=HELP, auto_shortflags=False)
 @command
-def chat(context: Context, board: str = "local", text: str = "", wait: str = "30") -> int:
+def chat(context: Context, board: str = "local", emulate: bool = False, text: str = "", wait: str = "30") -> int:
     """Talk to the gateway in this terminal. End with Ctrl-D. Exit code 4 when a message got no reply."""
     from deploy.model.display import clean
     from deploy.report.console import Screen
     from deploy.telegram.chat import Conversation
 
     wait_s = float(count(wait, "wait", most=3600))
-    place = reaching.choose(board, "")
-    if place.loopback is None:
-        raise UsageError("chat needs a board that talks to the Bot API stand-in: --board local")
-    conversation = Conversation(place.loopback.user_side())
+    place = reaching.choose(board, "", emulate=emulate)
+    if place.kept is None:
+        raise UsageError("chat needs a board that talks to the Bot API stand-in: --board local, or one with --emulate")
+    conversation = Conversation(place.kept.user_side())
     screen, unanswered = Screen(), 0
     on_terminal = sys.stdin.isatty()
     if not text and on_terminal:
@@ -41,7 +43,7 @@ def chat(context: Context, board: str = "local", text: str = "", wait: str = "30
             screen.say(clean(reply.text), style="cyan")
         if not replies:
             unanswered += 1
-            screen.error(f"no reply within {wait_s:g} s; is the gateway running? (status --board {board})")
+            screen.error(f"no reply within {wait_s:g} s; is the gateway running? (status {place.flags})")
     return 4 if unanswered else 0
 
 

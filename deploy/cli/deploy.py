@@ -30,6 +30,7 @@ from deploy.steps.face import Job
     help=help_for(
         "board",
         "host",
+        "emulate",
         "source",
         "package",
         "tags",
@@ -61,6 +62,7 @@ def deploy(
     context: Context,
     board: str = "",
     host: str = "",
+    emulate: bool = False,
     source: str = "",
     package: str = "",
     tags: str = "",
@@ -87,7 +89,7 @@ def deploy(
 ) -> int:
     """Build the gateway, put it on a board, start it under its limits, and measure it.
 
-    Try it without a board: invoke deploy --board local
+    Try it without a board: invoke deploy --board local, or invoke deploy --board licheerv --emulate
 
     Exit codes: 0 PASS, 1 FAIL, 2 wrong usage, 3 NOT MEASURED, 4 the host is out of reach or refused.
     """
@@ -112,7 +114,7 @@ def deploy(
         max_procs=max_procs,
     )
     screen = silent.screen(as_json=json)
-    with reaching.seat(board, host, keep=not dry_run, note=screen.say) as place:
+    with reaching.seat(board, host, emulate=emulate, keep=not dry_run, screen=screen) as place:
         plan = plan_for(place, wishes)
         if not json:
             screen.say(f"Deploying to {place.board.name}, {place.board.title}, at {place.host}")
@@ -135,7 +137,7 @@ def deploy(
             document = deployment_document(job, records, board=place.board.name, host=str(place.host), seconds=seconds)
             print(json_format.dumps(document, indent=2))
         else:
-            show_deployment(screen, job, explain=explain)
+            show_deployment(screen, job, place, explain=explain)
     return job.verdict.outcome.exit_code if job.verdict else 0
 
 
@@ -147,7 +149,7 @@ def _remember(job: Job, place: Place) -> None:
         raise
 
 
-def show_deployment(screen: Shows, job: Job, *, explain: bool) -> None:
+def show_deployment(screen: Shows, job: Job, place: Place, *, explain: bool) -> None:
     """The table at the end, and what to try next."""
     rows = artifact_rows(job.built)
     rows.append(("pushed to", f"{job.transport.host}:{job.layout.binary(job.release_id)}"))
@@ -158,20 +160,18 @@ def show_deployment(screen: Shows, job: Job, *, explain: bool) -> None:
     screen.pairs("Deployed", rows)
     if explain and job.reading:
         screen.pairs("Evidence", evidence_rows(job.reading))
-    screen.say("\n".join(next_commands(job)))
+    screen.say("\n".join(next_commands(place)))
 
 
-def next_commands(job: Job) -> list[str]:
+def next_commands(place: Place) -> list[str]:
     """What a newcomer can try now, each with what it is for."""
-    board = job.plan.board
-    local = board.connection == "loopback"
-    flags = f"--board {board.name}" + ("" if local else f" --host {job.transport.host}")
+    flags = place.flags
     commands = [(f"memory {flags} --explain", "every proof behind the figure")]
-    if local:
+    if place.kept is not None:
         commands.insert(0, (f"chat {flags}", "talk to the gateway as a user would"))
         commands.append((f"memory.live {flags} --messages 200", "more messages, and the figure after them"))
     commands.append((f"status {flags}", "also: logs, stop, start, restart, uninstall"))
-    if local:
-        commands.append((f"emulate.down {flags}", "stop it all and leave nothing behind"))
+    if place.kept is not None:
+        commands.append((f"emulate.down --board {place.board.name}", "stop it all and leave nothing behind"))
     width = max(len(command) for command, _ in commands)
     return ["Try next:", *(f"  {PROGRAM} {command:<{width}}  {meaning}" for command, meaning in commands)]

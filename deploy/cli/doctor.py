@@ -144,7 +144,7 @@ def _folder(name: str, folder: Path) -> Row:
 
 
 def _boards_up() -> Row:
-    from deploy.emulator import loopback
+    from deploy.emulator import emulated, loopback
 
-    names = [f"{board.name} at {board.host}" for board in loopback.listing()]
+    names = [f"{board.name} at {board.host}" for board in (*loopback.listing(), *emulated.listing())]
     return Row("boards on this machine", True, ", ".join(names) or f"none is up ({PROGRAM} emulate.up --board local)")

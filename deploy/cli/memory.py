@@ -27,6 +27,7 @@ from deploy.transport.protocol import Transport
 HELP = help_for(
     "board",
     "host",
+    "emulate",
     "prefix",
     "budget",
     "peak_budget",
@@ -47,6 +48,7 @@ def idle(
     context: Context,
     board: str = "",
     host: str = "",
+    emulate: bool = False,
     pid: str = "",
     sha256: str = "",
     prefix: str = "",
@@ -76,7 +78,8 @@ def idle(
     def login(place: Place) -> Transport:
         return reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)
 
-    return _read(reaching.choose(board, host), login, prefix, claimed, held_to, take, explain=explain, json=json)
+    place = reaching.choose(board, host, emulate=emulate)
+    return _read(place, login, prefix, claimed, held_to, take, explain=explain, json=json)
 
 
 DEADLINE = "how many seconds all of them may take"
@@ -88,6 +91,7 @@ def live(
     context: Context,
     board: str = "",
     host: str = "",
+    emulate: bool = False,
     messages: str = "50",
     deadline: str = "120",
     sha256: str = "",
@@ -119,7 +123,8 @@ def live(
     def login(place: Place) -> Transport:
         return reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)
 
-    return _read(reaching.choose(board, host), login, prefix, claimed, held_to, take, explain=explain, json=json)
+    place = reaching.choose(board, host, emulate=emulate)
+    return _read(place, login, prefix, claimed, held_to, take, explain=explain, json=json)
 
 
 def _read(

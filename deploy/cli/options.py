@@ -27,6 +27,7 @@ HOST = "the machine: user@address or user@address:port; without it, the host rem
 HELP = {
     "board": BOARD,
     "host": HOST,
+    "emulate": "a real Linux kernel of the board's architecture, under QEMU on this machine (docs/emulated.md)",
     "json": "print one JSON document and nothing else (docs/json.md)",
     "accept_new_host_key": "trust a host key that has not been seen before; a changed key is refused all the same",
     "identity": "the private key to log in with",
@@ -71,6 +72,28 @@ def size_bytes(text: str, flag: str) -> int:
         return parse_size(text)
     except ValueError as error:
         raise UsageError(f"--{flag}: {error}") from None
+
+
+_TIMES = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+_RATES = {"bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9, "bps": 8.0, "kbps": 8e3, "mbps": 8e6}
+
+
+def seconds(text: str, flag: str, *, most: float = 60.0) -> float:
+    """The time in `text`, such as 40ms or 0.2s. Raises UsageError naming the flag."""
+    return _measure(text, flag, _TIMES, most, "a time such as 40ms or 0.2s")
+
+
+def bits_per_second(text: str, flag: str) -> float:
+    """The rate in `text`, as tc(8) writes rates: 10mbit is ten million bits a second, 10mbps are bytes."""
+    return _measure(text, flag, _RATES, 1e11, "a rate such as 500kbit or 10mbit")
+
+
+def _measure(text: str, flag: str, units: dict[str, float], most: float, example: str) -> float:
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([a-z]+)", text.strip().lower())
+    value = float(found[1]) * units[found[2]] if found and found[2] in units else 0.0
+    if not 0 < value <= most:
+        raise UsageError(f"--{flag} takes {example}, not {text!r}")
+    return value
 
 
 def budget(rss: str, peak: str) -> Budget:

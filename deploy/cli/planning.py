@@ -1,4 +1,4 @@
-"""Knows how flags, the board's own settings and the loopback board's become one plan; bad data stops here."""
+"""Knows how flags, the board's own settings and those of one on this machine become a plan; bad data stops here."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _binary(root: Path, package: str) -> str:
 
 def _config(place: Place, wishes: Wishes) -> GatewayConfig:
     port = options.count(wishes.port, "port", most=65535) if wishes.port else place.board.health_port
-    local = place.loopback
+    local = place.kept
     own = options.settings(wishes.config_file)
     settings = Secret(json.dumps(own).encode()) if own else None
     if local is not None and not (wishes.base_url or wishes.token_file):

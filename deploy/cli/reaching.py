@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deploy.board_shell.framing import Framing
 from deploy.board_shell.observe import locate_script, parse_location
@@ -13,61 +15,108 @@ from deploy.cli import options
 from deploy.cli.hosts import host_of
 from deploy.cli.options import existing_file
 from deploy.cli.wording import PROGRAM
-from deploy.emulator.loopback import LoopbackBoard
+from deploy.emulator.emulated import Wanted
+from deploy.emulator.kept import KeptBoard
 from deploy.errors import CommandFailed, NoHost, UsageError
 from deploy.model.board import Board
 from deploy.model.host import Host
 from deploy.model.layout import Layout
+from deploy.report.silent import Shows
+from deploy.steps.face import StepRecord
 from deploy.transport.protocol import Transport
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A board and the host that is one; `loopback` is set for the board that runs on the controller."""
+    """A board and the host that is one; `kept` is set for a board that runs on the controller."""
 
     board: Board
     host: Host
-    loopback: LoopbackBoard | None = None
+    kept: KeptBoard | None = None
+
+    @property
+    def flags(self) -> str:
+        """What names this place on the command line."""
+        if self.kept is None:
+            return f"--board {self.board.name} --host {self.host}"
+        return f"--board {self.board.name}" + (" --emulate" if self.kept.machine else "")
 
 
-def choose(board_name: str, host_text: str) -> Place:
-    """The board and host that the flags name, without touching a network; the loopback board has to be up.
+def choose(board_name: str, host_text: str, *, emulate: bool = False) -> Place:
+    """The board and host that the flags name, without touching a network; a board on this machine has to be up.
 
     Raises UnknownName, BadFile, NoHost or UsageError.
     """
-    from deploy.emulator import loopback
-
     board = board_called(board_name)
-    if board.connection == "loopback":
-        _refuse_host(board, host_text)
-        up = loopback.status(board.name)
-        if up is None:
-            raise UsageError(
-                f"the board {board.name} is not up; bring it up with: {PROGRAM} deploy --board {board.name}"
-            )
-        return Place(board, up.host, up)
-    return Place(board, _host(board, host_text))
+    if not _is_kept(board, host_text, emulate=emulate):
+        return Place(board, _host(board, host_text))
+    up = _status(board, emulate=emulate)
+    if up is None:
+        flags = f"--board {board.name}" + (" --emulate" if emulate else "")
+        what = "the emulated board" if emulate else "the board"
+        raise UsageError(f"{what} {board.name} is not up; bring it up with: {PROGRAM} deploy {flags}")
+    return Place(board, up.host, up)
 
 
 @contextmanager
-def seat(board_name: str, host_text: str, *, keep: bool, note: Callable[[str], None]) -> Iterator[Place]:
-    """As `choose`, but a loopback board that is down is brought up; and taken down again at the end unless `keep`."""
-    from deploy.emulator import loopback
-
+def seat(board_name: str, host_text: str, *, emulate: bool = False, keep: bool, screen: Shows) -> Iterator[Place]:
+    """As `choose`, but a board on this machine that is down is brought up; and taken down at the end unless `keep`."""
     board = board_called(board_name)
-    if board.connection != "loopback":
+    if not _is_kept(board, host_text, emulate=emulate):
         yield Place(board, _host(board, host_text))
         return
-    _refuse_host(board, host_text)
-    was_up = loopback.status(board.name) is not None
-    if not was_up:
-        note("Bringing up the loopback board: an SSH server and a Bot API stand-in on 127.0.0.1")
-    up = loopback.up(board.name)
+    was_up = _status(board, emulate=emulate) is not None
+    up = bring_up(board, screen, emulate=emulate)
     try:
         yield Place(board, up.host, up)
     finally:
         if not (keep or was_up):
-            loopback.down(board.name)
+            _module(emulate=emulate).down(board.name)
+
+
+def bring_up(board: Board, screen: Shows, *, emulate: bool, wanted: Wanted | None = None) -> KeptBoard:
+    """The board on this machine, brought up where it is not, with progress. Raises what `emulated.up` raises."""
+    from deploy.emulator import emulated, loopback
+
+    if not emulate:
+        if loopback.status(board.name) is None:
+            screen.say("Bringing up the loopback board: an SSH server and a Bot API stand-in on 127.0.0.1")
+        return loopback.up(board.name)
+    if (up := emulated.status(board.name)) is not None and wanted is None:
+        return up
+    screen.say(f"Bringing up an emulated {board.name}")
+    began_s = time.monotonic()
+    with screen.steps() as observer:
+        observer.started("Emulate")
+        up = emulated.up(board, wanted, observer)
+        detail = f"{up.machine}; {up.facts.get('kernel', '')}, which sees {up.facts.get('memory that Linux sees', '')}"
+        observer.finished(StepRecord("Emulate", None, detail, time.monotonic() - began_s, 0))
+    return up
+
+
+def _is_kept(board: Board, host_text: str, *, emulate: bool) -> bool:
+    """Whether the board runs on this machine. Raises UsageError where the flags contradict each other."""
+    local = board.connection == "loopback"
+    if emulate and local:
+        raise UsageError(f"{board.name} is this machine already; --emulate is for boards of another kind")
+    if (emulate or local) and host_text:
+        raise UsageError(
+            "--emulate runs on this machine and takes no --host"
+            if emulate
+            else f"{board.name} runs on this machine and takes no --host"
+        )
+    return emulate or local
+
+
+def _module(*, emulate: bool) -> Any:
+    from deploy.emulator import emulated, loopback
+
+    return emulated if emulate else loopback
+
+
+def _status(board: Board, *, emulate: bool) -> KeptBoard | None:
+    found: KeptBoard | None = _module(emulate=emulate).status(board.name)
+    return found
 
 
 def board_called(name: str) -> Board:
@@ -77,11 +126,6 @@ def board_called(name: str) -> Board:
     if not name:
         raise UsageError("which board? name one with --board, such as --board local")
     return catalogue.board(name)
-
-
-def _refuse_host(board: Board, host_text: str) -> None:
-    if host_text:
-        raise UsageError(f"{board.name} runs on this machine and takes no --host")
 
 
 def _host(board: Board, host_text: str) -> Host:

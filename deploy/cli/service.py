@@ -30,7 +30,7 @@ from deploy.transport.protocol import Completed, Script, Transport
 NOT_RUNNING = 3
 """What `status` ends with when nothing runs, as LSB's init scripts do."""
 
-ACTION_HELP = help_for("board", "host", "accept_new_host_key", "identity", "prefix")
+ACTION_HELP = help_for("board", "host", "emulate", "accept_new_host_key", "identity", "prefix")
 
 
 @task(help=ACTION_HELP | help_for("json"), auto_shortflags=False)
@@ -39,6 +39,7 @@ def status(
     context: Context,
     board: str = "",
     host: str = "",
+    emulate: bool = False,
     prefix: str = "",
     json: bool = False,
     accept_new_host_key: bool = False,
@@ -47,7 +48,7 @@ def status(
     """Say whether the gateway runs, which release it is, and what it says of itself. Exit code 3 when none runs."""
     from deploy.report.console import Screen
 
-    place = reaching.choose(board, host)
+    place = reaching.choose(board, host, emulate=emulate)
     with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
         layout = reaching.installed_layout(transport, place, prefix)
         rows = _status_rows(transport, layout)
@@ -92,6 +93,7 @@ def logs(
     context: Context,
     board: str = "",
     host: str = "",
+    emulate: bool = False,
     prefix: str = "",
     lines: str = "40",
     accept_new_host_key: bool = False,
@@ -102,7 +104,7 @@ def logs(
     from deploy.report.console import Screen
 
     wanted = count(lines, "lines", most=100_000)
-    place = reaching.choose(board, host)
+    place = reaching.choose(board, host, emulate=emulate)
     with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
         layout = reaching.installed_layout(transport, place, prefix)
         text = clean(must(transport, log_script(layout, wanted)).stdout)
@@ -117,13 +119,14 @@ def _action(name: str, doc: str, script: Callable[[Detached], Script], done: Cal
         context: Context,
         board: str = "",
         host: str = "",
+        emulate: bool = False,
         prefix: str = "",
         accept_new_host_key: bool = False,
         identity: str = "",
     ) -> int:
         from deploy.report.console import Screen
 
-        place = reaching.choose(board, host)
+        place = reaching.choose(board, host, emulate=emulate)
         with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
             layout = reaching.installed_layout(transport, place, prefix)
             # The limits in force stand in the supervisor's text on the board; none of these scripts writes them.
@@ -140,7 +143,7 @@ def _runs(place: Place, completed: Completed) -> str:
 
 
 def _stopped(place: Place, completed: Completed) -> str:
-    again = f"{PROGRAM} start --board {place.board.name}"
+    again = f"{PROGRAM} start {place.flags}"
     return f"nothing runs on {place.host} now; start it again with: {again}"
 
 

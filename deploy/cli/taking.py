@@ -26,7 +26,7 @@ def taker(place: Place, budget: Budget, messages: int) -> TakeReading:
         about = {"board": job.plan.board.name, "host": str(place.host), **circumstances_of(job.built)}
         subject = Subject(job.layout, job.built.sha256, job.plan.limits, process=job.process)
         held = Claim(subject, job.plan.config.health_port, about)
-        if place.loopback is not None and job.plan.config.base_url == place.loopback.base_url:
+        if place.kept is not None and job.plan.config.base_url == place.kept.base_url:
             reading = live_of(place, job.transport, held, Load(messages), observer)
         else:
             observer.note("sampling until VmRSS is steady")
@@ -41,8 +41,8 @@ def live_of(place: Place, transport: Transport, held: Claim, load: Load, observe
     subject = held.subject
     from deploy.memory.second_instance import second_instance
 
-    if place.loopback is not None:
-        return _under_load(transport, held, place.loopback.user_side(), load, observer)
+    if place.kept is not None:
+        return _under_load(transport, held, place.kept.user_side(), load, observer)
     assert subject.sha256 is not None, "a claim names a binary"
     limits = subject.limits or place.board.limits
     release_id = subject.sha256[:RELEASE_ID_LENGTH]

@@ -1,7 +1,7 @@
 """Knows how the loopback board serves: an SSH server, a Bot API stand-in and a control port, all on 127.0.0.1.
 
-Run as a process of its own by `loopback.py`, which also ends it. Its arguments: the board's name, its folder, and 1
-or 0 for SFTP.
+Run as a process of its own by `keeper.py`, which also ends it. Its arguments: the board's name and its folder, in which
+settings.json says whether it has SFTP.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 import asyncssh
 
 from deploy.emulator.control import Control
+from deploy.emulator.private_files import create
 from deploy.emulator.processes import start_ticks
 from deploy.emulator.sessions import Sessions
 from deploy.model.reading import Process
@@ -66,13 +67,13 @@ async def serve(name: str, folder: Path, sftp: bool) -> None:
     user = _login()
     host_key = asyncssh.generate_private_key("ssh-ed25519")
     user_key = asyncssh.generate_private_key("ssh-ed25519")
-    _write(folder / "id_ed25519", user_key.export_private_key("openssh"))
-    _write(folder / "control", secrets.token_hex(32).encode())
+    create(folder / "id_ed25519", user_key.export_private_key("openssh"))
+    create(folder / "control", secrets.token_hex(32).encode())
     token = Secret((folder / "token").read_bytes())
     certificate = make_certificate()
     bot_api = BotApi(token, certificate)
     await bot_api.start()
-    _write(folder / "ca.pem", certificate.ca_pem)
+    create(folder / "ca.pem", certificate.ca_pem)
     control = Control(Operations(bot_api), (folder / "control").read_text(encoding="ascii"))
     control_port = await control.start()
     sessions = Sessions(_environment(user, folder))
@@ -93,7 +94,7 @@ async def serve(name: str, folder: Path, sftp: bool) -> None:
     )
     port = server.get_port()
     public = host_key.export_public_key("openssh").decode().strip()
-    _write(folder / "known_hosts", f"[127.0.0.1]:{port} {public}\n".encode())
+    create(folder / "known_hosts", f"[127.0.0.1]:{port} {public}\n".encode())
     state = {
         "daemon": asdict(Process(os.getpid(), start_ticks(os.getpid()) or 0)),
         "user": user,
@@ -103,7 +104,7 @@ async def serve(name: str, folder: Path, sftp: bool) -> None:
         "health_port": _free_port(),
         "sftp": sftp,
     }
-    _write(folder / ".state.part", json.dumps(state).encode())
+    create(folder / ".state.part", json.dumps(state).encode())
     (folder / ".state.part").replace(folder / "state.json")
     logging.info("%s is up", name)
     ended = asyncio.Event()
@@ -135,11 +136,6 @@ def _environment(user: str, folder: Path) -> dict[str, str]:
     }
 
 
-def _write(path: Path, data: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -149,7 +145,8 @@ def _free_port() -> int:
 
 def main() -> None:
     """Serve; whoever waits for us sees our end, and our log."""
-    name, folder, sftp = sys.argv[1], Path(sys.argv[2]), sys.argv[3] == "1"
+    name, folder = sys.argv[1], Path(sys.argv[2])
+    sftp = json.loads((folder / "settings.json").read_text(encoding="utf-8"))["sftp"] is True
     # Handlers, not SIG_IGN: a signal that is ignored here would be ignored by every command of every session (exec(2)),
     # and a command has to go with its session. INT and QUIT come ignored from the shell that started us (sh(1), "&").
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):

@@ -20,12 +20,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from deploy.emulator.archive import Archive
 from deploy.emulator.machines import MACHINES, Machine
 from deploy.emulator.packages import Packages, contents, packages_for
 from deploy.emulator.user_lands import USER_LANDS, UserLand
+from deploy.emulator.watch import Watch
 from deploy.errors import ImageFailed
 from deploy.folders import cache_folder
 
@@ -70,18 +71,6 @@ class Image:
     def size_bytes(self) -> int:
         """What it takes in the cache."""
         return sum((self.folder / name).stat().st_size for name in _NAMES)
-
-
-class Watch(Protocol):
-    """Who is told how the making goes."""
-
-    def note(self, text: str) -> None:
-        """What is being done now."""
-        ...
-
-    def progress(self, done: int, total: int) -> None:
-        """How far the download is, per mille."""
-        ...
 
 
 class _Nobody:

@@ -20,7 +20,7 @@ from deploy import manifest
 from deploy.cli import boards, build, doctor, emulate, hosts, memory, service
 from deploy.cli.dry_run import show_rehearsal
 from deploy.cli.ending import problem_document
-from deploy.emulator.loopback import LoopbackBoard
+from deploy.emulator.kept import KeptBoard
 from deploy.errors import NoHost
 from deploy.memory.budget import judge
 from deploy.model.artifact import Artifact
@@ -183,7 +183,7 @@ def test_hosts(run_here: None, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_loopback_board_and_their_list(run_here: None, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     emulate.listing.body(Context(), json=True)
     assert json.loads(capsys.readouterr().out) == {"boards": []}
-    up = LoopbackBoard("local", tmp_path, PROCESS, "root", 1, 2, 3, 4, sftp=True)
+    up = KeptBoard("local", tmp_path, PROCESS, "root", 1, 2, 3, 4, sftp=True)
     agrees("emulate.up, emulate.list", emulate.document(up))
 
 

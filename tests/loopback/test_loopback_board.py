@@ -11,13 +11,15 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from login import logged_in, run, within
 
-from deploy.emulator import loopback
-from deploy.emulator.loopback import LoopbackBoard
+from deploy.emulator import keeper, loopback
+from deploy.emulator.keeper import Keeper
+from deploy.emulator.kept import KeptBoard
 from deploy.emulator.processes import marked, runs, start_ticks
 from deploy.errors import LoopbackFailed, UsageError
 from deploy.folders import state_folder
@@ -66,7 +68,7 @@ def test_it_comes_up_soon_and_a_second_up_finds_it(private_home: Path) -> None:
 
 
 def test_two_ups_at_the_same_time_start_one_daemon(private_home: Path) -> None:
-    found: list[LoopbackBoard] = []
+    found: list[KeptBoard] = []
     threads = [threading.Thread(target=lambda: found.append(loopback.up("local"))) for _ in range(4)]
     try:
         for thread in threads:
@@ -79,7 +81,7 @@ def test_two_ups_at_the_same_time_start_one_daemon(private_home: Path) -> None:
         loopback.down("local")
 
 
-def test_all_it_keeps_is_closed_to_others(board: LoopbackBoard) -> None:
+def test_all_it_keeps_is_closed_to_others(board: KeptBoard) -> None:
     assert stat.S_IMODE(board.folder.stat().st_mode) == 0o700
     for name in ("id_ed25519", "token", "control", "mark", "state.json"):
         assert stat.S_IMODE((board.folder / name).stat().st_mode) == 0o600, name
@@ -89,7 +91,7 @@ def test_all_it_keeps_is_closed_to_others(board: LoopbackBoard) -> None:
         assert secret not in command_line and secret not in state and secret not in repr(board).encode()
 
 
-def test_another_sftp_setting_needs_a_down_first(board: LoopbackBoard) -> None:
+def test_another_sftp_setting_needs_a_down_first(board: KeptBoard) -> None:
     with pytest.raises(UsageError, match=r"with SFTP.*emulate\.down"):
         loopback.up("local", sftp=False)
     assert loopback.up("local", sftp=True) == board == loopback.up("local")
@@ -100,7 +102,7 @@ def test_another_sftp_setting_needs_a_down_first(board: LoopbackBoard) -> None:
         loopback.up("local", sftp=True)
 
 
-def test_down_leaves_no_process_and_no_file(board: LoopbackBoard) -> None:
+def test_down_leaves_no_process_and_no_file(board: KeptBoard) -> None:
     detached = identified(int(run(board, SPINOFF)))
     assert runs(detached), "a detached child outlives its session"
     mark = (board.folder / "mark").read_text()
@@ -113,22 +115,22 @@ def test_down_leaves_no_process_and_no_file(board: LoopbackBoard) -> None:
 
 
 def test_down_finds_the_daemon_of_an_older_version_which_has_no_mark(
-    board: LoopbackBoard, monkeypatch: pytest.MonkeyPatch
+    board: KeptBoard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loopback, "DAEMON_MARK", "SLIMDEPLOY_NOT_YET_KNOWN")
+    monkeypatch.setattr(Keeper, "daemon_mark", property(lambda self: "SLIMDEPLOY_NOT_YET_KNOWN"))
     assert loopback.down("local") is True
     assert not runs(board.daemon) and not files_left()
 
 
-def test_down_also_ends_what_takes_no_term(board: LoopbackBoard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loopback, "_DOWN_S", 0.3)
+def test_down_also_ends_what_takes_no_term(board: KeptBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "_DOWN_S", 0.3)
     stubborn = "setsid sh -c 'trap \"\" TERM; echo $$; exec >/dev/null 2>&1; while :; do sleep 1; done' </dev/null &"
     process = identified(int(run(board, stubborn)))
     assert loopback.down("local") is True
     assert not runs(process)
 
 
-def test_a_killed_daemon_is_noticed_and_cleaned_up_after(board: LoopbackBoard) -> None:
+def test_a_killed_daemon_is_noticed_and_cleaned_up_after(board: KeptBoard) -> None:
     detached = identified(int(run(board, SPINOFF)))
     os.kill(board.daemon.pid, signal.SIGKILL)
     assert within(5, lambda: not runs(board.daemon))
@@ -139,7 +141,7 @@ def test_a_killed_daemon_is_noticed_and_cleaned_up_after(board: LoopbackBoard) -
     assert run(again, "echo here") == "here"
 
 
-def test_up_after_a_killed_daemon_leaves_none_of_its_processes(board: LoopbackBoard) -> None:
+def test_up_after_a_killed_daemon_leaves_none_of_its_processes(board: KeptBoard) -> None:
     detached = identified(int(run(board, SPINOFF)))
     os.kill(board.daemon.pid, signal.SIGKILL)
     assert within(5, lambda: not runs(board.daemon))
@@ -147,7 +149,7 @@ def test_up_after_a_killed_daemon_leaves_none_of_its_processes(board: LoopbackBo
     assert again.daemon != board.daemon and not runs(detached)
 
 
-def test_a_pid_that_another_process_has_taken_over_is_not_the_daemon(board: LoopbackBoard) -> None:
+def test_a_pid_that_another_process_has_taken_over_is_not_the_daemon(board: KeptBoard) -> None:
     path = board.folder / "state.json"
     state = json.loads(path.read_text())
     daemon = state["daemon"]
@@ -163,7 +165,7 @@ def test_a_pid_that_another_process_has_taken_over_is_not_the_daemon(board: Loop
     assert within(10, lambda: not runs(board.daemon)), "the true daemon is found by its mark"
 
 
-def test_term_ends_the_daemon_and_what_its_sessions_run(board: LoopbackBoard) -> None:
+def test_term_ends_the_daemon_and_what_its_sessions_run(board: KeptBoard) -> None:
     async def use(connection: object) -> int:
         process = await connection.create_process("echo $$; exec sleep 300")
         pid = int(await process.stdout.readline())
@@ -197,7 +199,7 @@ def test_a_daemon_that_hangs_at_its_start_is_ended(
     hanging.write_text("#!/bin/sh\nsleep 300\n")
     hanging.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(hanging))
-    monkeypatch.setattr(loopback, "_UP_S", 0.5)
+    monkeypatch.setattr(loopback, "KEEPER", replace(loopback.KEEPER, up_s=0.5))
     with pytest.raises(LoopbackFailed):
         loopback.up("local")
     assert within(5, lambda: not daemons(state_folder() / "loopback" / "local"))
@@ -208,7 +210,8 @@ def test_status_takes_milliseconds_and_loads_nothing_heavy() -> None:
     heavy = ("asyncssh", "cryptography", "paramiko", "trustme", "rich")
     code = f"""
 import sys, time
-from deploy.emulator import loopback
+from deploy.emulator import keeper, loopback
+from deploy.emulator.keeper import Keeper
 begun = time.perf_counter()
 assert loopback.status("local") is None
 assert time.perf_counter() - begun < 0.1

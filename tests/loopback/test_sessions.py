@@ -17,7 +17,7 @@ import pytest
 from login import logged_in, run, within
 
 from deploy.emulator import loopback
-from deploy.emulator.loopback import LoopbackBoard
+from deploy.emulator.kept import KeptBoard
 from deploy.emulator.processes import start_ticks
 from deploy.transport import ssh
 from deploy.transport.protocol import Script
@@ -26,7 +26,7 @@ THREE_MB = os.urandom(3_000_000)
 QUIET = "</dev/null >/dev/null 2>&1 &"
 
 
-def test_a_command_gets_its_input_and_gives_output_errors_and_status(shared_board: LoopbackBoard) -> None:
+def test_a_command_gets_its_input_and_gives_output_errors_and_status(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         ended = await connection.run("cat; echo wrong >&2; exit 3", input=b"\0\xff\r\n", encoding=None)
         assert (ended.stdout, ended.stderr, ended.exit_status) == (b"\0\xff\r\n", b"wrong\n", 3)
@@ -35,7 +35,7 @@ def test_a_command_gets_its_input_and_gives_output_errors_and_status(shared_boar
     logged_in(shared_board, use)
 
 
-def test_a_signal_that_ended_a_command_is_told(shared_board: LoopbackBoard) -> None:
+def test_a_signal_that_ended_a_command_is_told(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         ended = await connection.run("kill -KILL $$")
         assert ended.exit_signal is not None and ended.exit_signal[0] == "KILL"
@@ -43,7 +43,7 @@ def test_a_signal_that_ended_a_command_is_told(shared_board: LoopbackBoard) -> N
     logged_in(shared_board, use)
 
 
-def test_a_signal_that_the_client_sends_reaches_the_command(shared_board: LoopbackBoard) -> None:
+def test_a_signal_that_the_client_sends_reaches_the_command(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         process = await connection.create_process(
             "trap 'echo told; exit 5' TERM; echo ready; while :; do sleep 0.05; done"
@@ -56,7 +56,7 @@ def test_a_signal_that_the_client_sends_reaches_the_command(shared_board: Loopba
     logged_in(shared_board, use)
 
 
-def test_three_megabytes_go_there_and_back_unchanged(shared_board: LoopbackBoard) -> None:
+def test_three_megabytes_go_there_and_back_unchanged(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> float:
         begun = time.monotonic()
         there = await connection.run("cat >blob && wc -c <blob", input=THREE_MB, encoding=None)
@@ -69,12 +69,12 @@ def test_three_megabytes_go_there_and_back_unchanged(shared_board: LoopbackBoard
     print(f"3 MB on standard input took {logged_in(shared_board, use):.3f} s")  # noqa: T201 (shown with -s)
 
 
-def memory_kib(board: LoopbackBoard) -> int:
+def memory_kib(board: KeptBoard) -> int:
     lines = Path(f"/proc/{board.daemon.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
-def test_output_that_nobody_reads_waits_and_is_not_heaped_up(shared_board: LoopbackBoard) -> None:
+def test_output_that_nobody_reads_waits_and_is_not_heaped_up(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         process = await connection.create_process("head -c 80000000 /dev/zero", encoding=None)
         await process.stdout.readexactly(1)
@@ -89,7 +89,7 @@ def test_output_that_nobody_reads_waits_and_is_not_heaped_up(shared_board: Loopb
     logged_in(shared_board, use)
 
 
-def test_input_that_a_command_is_slow_to_read_waits_and_is_not_heaped_up(shared_board: LoopbackBoard) -> None:
+def test_input_that_a_command_is_slow_to_read_waits_and_is_not_heaped_up(shared_board: KeptBoard) -> None:
     async def send(process: asyncssh.SSHClientProcess[bytes]) -> None:
         for _ in range(20):
             process.stdin.write(THREE_MB)
@@ -108,7 +108,7 @@ def test_input_that_a_command_is_slow_to_read_waits_and_is_not_heaped_up(shared_
     logged_in(shared_board, use)
 
 
-def test_it_keeps_nothing_open_of_sessions_that_are_over(shared_board: LoopbackBoard) -> None:
+def test_it_keeps_nothing_open_of_sessions_that_are_over(shared_board: KeptBoard) -> None:
     def descriptors() -> int:
         return len(list(Path(f"/proc/{shared_board.daemon.pid}/fd").iterdir()))
 
@@ -123,7 +123,7 @@ def test_it_keeps_nothing_open_of_sessions_that_are_over(shared_board: LoopbackB
     assert within(5, lambda: descriptors() <= before), "after each, as many as after the first"
 
 
-def test_a_command_that_does_not_read_its_input_ends_all_the_same(shared_board: LoopbackBoard) -> None:
+def test_a_command_that_does_not_read_its_input_ends_all_the_same(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         process = await connection.create_process("exit 4", encoding=None)
         with contextlib.suppress(OSError, asyncssh.Error):
@@ -133,7 +133,7 @@ def test_a_command_that_does_not_read_its_input_ends_all_the_same(shared_board: 
     logged_in(shared_board, use)
 
 
-def test_a_background_child_without_the_streams_does_not_hold_the_session(shared_board: LoopbackBoard) -> None:
+def test_a_background_child_without_the_streams_does_not_hold_the_session(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         begun = time.monotonic()
         ended = await connection.run(f"sleep 20 {QUIET} echo $!")
@@ -144,7 +144,7 @@ def test_a_background_child_without_the_streams_does_not_hold_the_session(shared
     logged_in(shared_board, use)
 
 
-def test_a_background_child_with_the_output_holds_the_session_until_it_ends(shared_board: LoopbackBoard) -> None:
+def test_a_background_child_with_the_output_holds_the_session_until_it_ends(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         begun = time.monotonic()
         ended = await connection.run("{ sleep 0.5; echo late; } & echo early; exit 6")
@@ -162,7 +162,7 @@ def test_a_background_child_with_the_output_holds_the_session_until_it_ends(shar
         pytest.param("echo $$ $$; exec dd if=/dev/zero bs=65536", id="writing"),
     ],
 )
-def test_a_command_goes_with_its_channel(shared_board: LoopbackBoard, command: str) -> None:
+def test_a_command_goes_with_its_channel(shared_board: KeptBoard, command: str) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         process = await connection.create_process(command, encoding=None)
         pids = [int(pid) for pid in (await process.stdout.readline()).split()]
@@ -174,7 +174,7 @@ def test_a_command_goes_with_its_channel(shared_board: LoopbackBoard, command: s
     logged_in(shared_board, use)
 
 
-def test_a_detached_child_outlives_channel_and_connection(shared_board: LoopbackBoard) -> None:
+def test_a_detached_child_outlives_channel_and_connection(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> int:
         # It tells its number once it has a session of its own.
         detached = "setsid sh -c 'echo $$; exec sleep 60 </dev/null >/dev/null 2>&1' &"
@@ -189,7 +189,7 @@ def test_a_detached_child_outlives_channel_and_connection(shared_board: Loopback
     run(shared_board, f"kill {pid}")
 
 
-def test_a_command_sees_nothing_of_the_controllers_environment(shared_board: LoopbackBoard) -> None:
+def test_a_command_sees_nothing_of_the_controllers_environment(shared_board: KeptBoard) -> None:
     seen = dict(line.split("=", 1) for line in run(shared_board, "env").splitlines())
     ours = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "SLIMDEPLOY_LOOPBACK"}
     assert set(seen) - {"PWD", "OLDPWD", "SHLVL", "_"} == ours
@@ -198,12 +198,12 @@ def test_a_command_sees_nothing_of_the_controllers_environment(shared_board: Loo
     assert b"a-secret-of-the-controller" not in daemon
 
 
-def test_no_signal_is_ignored_by_a_command(shared_board: LoopbackBoard) -> None:
+def test_no_signal_is_ignored_by_a_command(shared_board: KeptBoard) -> None:
     ignored = int(run(shared_board, "grep SigIgn /proc/self/status").split()[1], 16)
     assert ignored & 0x7FFFFFFF == 0  # signals 1 to 31; the real-time ones are libc's and the machine's
 
 
-def test_a_shell_without_a_command_reads_its_standard_input(shared_board: LoopbackBoard) -> None:
+def test_a_shell_without_a_command_reads_its_standard_input(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         ended = await connection.run(input="pwd\nexit 9\n")
         assert (ended.stdout, ended.exit_status) == (f"{shared_board.home}\n", 9)
@@ -211,7 +211,7 @@ def test_a_shell_without_a_command_reads_its_standard_input(shared_board: Loopba
     logged_in(shared_board, use)
 
 
-def test_a_subsystem_that_is_not_there_starts_nothing(shared_board: LoopbackBoard) -> None:
+def test_a_subsystem_that_is_not_there_starts_nothing(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         process = await connection.create_process(subsystem="netconf")
         ended = await process.wait()
@@ -220,7 +220,7 @@ def test_a_subsystem_that_is_not_there_starts_nothing(shared_board: LoopbackBoar
     logged_in(shared_board, use)
 
 
-def test_many_sessions_of_one_connection_run_side_by_side(shared_board: LoopbackBoard) -> None:
+def test_many_sessions_of_one_connection_run_side_by_side(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         ended = await asyncio.gather(*(connection.run(f"sleep 0.2; echo {number}") for number in range(8)))
         assert [each.stdout for each in ended] == [f"{number}\n" for number in range(8)]
@@ -228,7 +228,7 @@ def test_many_sessions_of_one_connection_run_side_by_side(shared_board: Loopback
     logged_in(shared_board, use)
 
 
-def test_files_come_and_go_over_sftp_relative_to_the_home(shared_board: LoopbackBoard) -> None:
+def test_files_come_and_go_over_sftp_relative_to_the_home(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         async with connection.start_sftp_client() as sftp:
             assert await sftp.realpath(".") == str(shared_board.home)
@@ -278,7 +278,7 @@ async def greet(port: int) -> bytes:
     return answer
 
 
-def test_a_port_of_the_board_is_reached_from_the_controller(shared_board: LoopbackBoard) -> None:
+def test_a_port_of_the_board_is_reached_from_the_controller(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         async with greeter() as port, connection.forward_local_port("127.0.0.1", 0, "127.0.0.1", port) as listener:
             assert await greet(listener.get_port()) == b"HELLO\n"
@@ -286,7 +286,7 @@ def test_a_port_of_the_board_is_reached_from_the_controller(shared_board: Loopba
     logged_in(shared_board, use)
 
 
-def test_a_port_of_the_controller_is_reached_from_the_board(shared_board: LoopbackBoard) -> None:
+def test_a_port_of_the_controller_is_reached_from_the_board(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         async with greeter() as port, connection.forward_remote_port("127.0.0.1", 0, "127.0.0.1", port) as listener:
             assert await greet(listener.get_port()) == b"HELLO\n"
@@ -294,7 +294,7 @@ def test_a_port_of_the_controller_is_reached_from_the_board(shared_board: Loopba
     logged_in(shared_board, use)
 
 
-def test_no_forward_leads_off_the_machine_or_lets_the_network_in(shared_board: LoopbackBoard, tmp_path: Path) -> None:
+def test_no_forward_leads_off_the_machine_or_lets_the_network_in(shared_board: KeptBoard, tmp_path: Path) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         with pytest.raises(asyncssh.ChannelOpenError) as refused:
             await connection.open_connection("192.0.2.1", 80)
@@ -310,7 +310,7 @@ def test_no_forward_leads_off_the_machine_or_lets_the_network_in(shared_board: L
     logged_in(shared_board, use)
 
 
-def test_another_key_another_login_and_a_password_are_refused(shared_board: LoopbackBoard) -> None:
+def test_another_key_another_login_and_a_password_are_refused(shared_board: KeptBoard) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         raise AssertionError("let in")
 
@@ -324,7 +324,7 @@ def test_another_key_another_login_and_a_password_are_refused(shared_board: Loop
             logged_in(shared_board, use, **wrong)
 
 
-def test_the_host_key_is_of_this_board_alone(shared_board: LoopbackBoard, tmp_path: Path) -> None:
+def test_the_host_key_is_of_this_board_alone(shared_board: KeptBoard, tmp_path: Path) -> None:
     async def use(connection: asyncssh.SSHClientConnection) -> None:
         raise AssertionError("let in")
 
@@ -335,7 +335,7 @@ def test_the_host_key_is_of_this_board_alone(shared_board: LoopbackBoard, tmp_pa
         logged_in(shared_board, use, known_hosts=str(other))
 
 
-def test_the_product_logs_in_and_runs_a_command_soon(shared_board: LoopbackBoard) -> None:
+def test_the_product_logs_in_and_runs_a_command_soon(shared_board: KeptBoard) -> None:
     seconds = []
     for _ in range(3):
         begun = time.monotonic()
@@ -345,7 +345,7 @@ def test_the_product_logs_in_and_runs_a_command_soon(shared_board: LoopbackBoard
     print(f"connecting and the first command took {min(seconds) * 1000:.0f} ms")  # noqa: T201 (shown with -s)
 
 
-def test_a_person_logs_in_by_hand(shared_board: LoopbackBoard) -> None:
+def test_a_person_logs_in_by_hand(shared_board: KeptBoard) -> None:
     program = shutil.which("ssh")
     if program is None:
         pytest.skip("ssh is not installed (Debian: apt-get install openssh-client)")

@@ -9,13 +9,13 @@ from typing import Any
 
 import asyncssh
 
-from deploy.emulator.loopback import LoopbackBoard
+from deploy.emulator.kept import KeptBoard
 
 DEADLINE_S = 30
 Use = Callable[[asyncssh.SSHClientConnection], Awaitable[Any]]
 
 
-def logged_in(board: LoopbackBoard, use: Use, **more: Any) -> Any:
+def logged_in(board: KeptBoard, use: Use, **more: Any) -> Any:
     """What `use` makes of a connection."""
 
     async def connected() -> Any:
@@ -33,7 +33,7 @@ def logged_in(board: LoopbackBoard, use: Use, **more: Any) -> Any:
     return asyncio.run(connected())
 
 
-def run(board: LoopbackBoard, command: str) -> str:
+def run(board: KeptBoard, command: str) -> str:
     """What a command that has to succeed writes."""
 
     async def use(connection: asyncssh.SSHClientConnection) -> str:
