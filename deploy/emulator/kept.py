@@ -41,7 +41,7 @@ class KeptBoard:
     sftp: bool
     machine: str = ""
     """The emulated machine that stands for the board; "" where the board is this machine."""
-    facts: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict, hash=False)
     """What else there is to show."""
 
     @property
