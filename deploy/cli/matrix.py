@@ -165,46 +165,35 @@ def _slimdeploy(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def show(rows: Sequence[Row]) -> None:
-    """The table, and what went wrong below it."""
+    """The table, narrow enough for 80 columns; below it the circumstances, and what went wrong."""
     from deploy.report.console import Screen
 
-    columns = (
-        "board",
-        "target",
-        "kernel",
-        "messages",
-        "VmRSS",
-        "±",
-        "VmHWM",
-        "RssAnon",
-        "RssFile",
-        "binary",
-        "verdict",
-    )
-    Screen().table("", columns, [_cells(row) for row in rows])
+    screen = Screen()
+    screen.table("", ("board", "VmRSS", "±", "VmHWM", "RssAnon", "RssFile", "verdict"), [_cells(row) for row in rows])
+    screen.say("Sizes in KiB; VmHWM is the peak under the messages.")
     for row in rows:
-        if row.problem or row.verdict != Outcome.PASS.value:
-            Screen().say(f"{row.board}: {row.problem or row.document.get('reason', '')}")
-    Screen().say("Sizes in KiB; the binary in bytes. VmHWM is the peak under the messages.")
+        screen.say(f"{row.board}: {row.problem or _circumstances(row)}")
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     reading = row.document.get("reading") or {}
+    names = ("rss_kib", "rss_error_kib", "hwm_kib", "rss_anon_kib", "rss_file_kib")
+    figures = (f"{reading[name]:,}" if reading.get(name) is not None else "" for name in names)
+    return (row.board, *figures, row.verdict)
+
+
+def _circumstances(row: Row) -> str:
     artifact = row.document.get("artifact") or {}
+    about = row.document.get("circumstances") or {}
     live = row.document.get("live") or {}
-
-    def figure(name: str) -> str:
-        return f"{reading[name]:,}" if reading.get(name) is not None else ""
-
-    return (
-        row.board,
-        str(artifact.get("target", "")),
-        str((row.document.get("circumstances") or {}).get("kernel", "")),
-        f"{live['answered']:,}" if live else "",
-        *(figure(name) for name in ("rss_kib", "rss_error_kib", "hwm_kib", "rss_anon_kib", "rss_file_kib")),
-        f"{artifact['size_bytes']:,}" if "size_bytes" in artifact else "",
-        row.verdict,
-    )
+    parts = [str(about.get("kernel", "")), str(artifact.get("target", ""))]
+    if "size_bytes" in artifact:
+        parts.append(f"binary {artifact['size_bytes']:,} bytes")
+    if live:
+        parts.append(f"{live['answered']:,} messages answered over {live['tls']}")
+    if row.verdict != Outcome.PASS.value:
+        parts.append(str(row.document.get("reason", "")))
+    return ", ".join(part for part in (*parts, f"{row.seconds:.0f} s") if part)
 
 
 def _document(row: Row) -> dict[str, Any]:
