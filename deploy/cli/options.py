@@ -89,7 +89,7 @@ def bits_per_second(text: str, flag: str) -> float:
 
 
 def _measure(text: str, flag: str, units: dict[str, float], most: float, example: str) -> float:
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([a-z]+)", text.strip().lower())
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]+)", text.strip().lower())
     value = float(found[1]) * units[found[2]] if found and found[2] in units else 0.0
     if not 0 < value <= most:
         raise UsageError(f"--{flag} takes {example}, not {text!r}")

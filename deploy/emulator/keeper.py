@@ -60,7 +60,7 @@ class Keeper:
         `told` gets the lines of the daemon's progress. Raises LoopbackFailed with the daemon's log, Unsupported.
         """
         if not Path("/proc/self/stat").exists():
-            raise Unsupported(f"{self.title} needs Linux: this machine has no /proc")
+            raise Unsupported(f"{self.title} needs Linux, and this machine has no /proc: run it on a Linux machine")
         with self._locked(name):
             running = self._running(name)
             return (running, True) if running is not None else (self._start(name, settings, told), False)
@@ -142,6 +142,7 @@ class Keeper:
                     problem = f"{self.title} {name} does not come up"
                     raise LoopbackFailed(problem, name, log=daemon_log(folder))
                 time.sleep(_PAUSE_S)
+            progress.tell()
         except BaseException:
             self._clear(name)
             raise
