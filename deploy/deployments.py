@@ -20,15 +20,17 @@ from deploy.model.deployment import Deployment
 from deploy.model.limits import Limits
 
 
-def _file(board: str, host: str) -> Path:
-    # A board may be named by a path and a host holds brackets and colons: neither is a file's name.
-    key = hashlib.sha256(f"{board}\n{host}".encode()).hexdigest()[:24]
+def _file(board: str, host: str, machine: str) -> Path:
+    # A board may be named by a path and a host holds brackets and colons: neither is a file's name. A real board behind
+    # a tunnel can have the address that its emulated machine had before.
+    named = f"{board}\n{host}" + (f"\n{machine}" if machine else "")
+    key = hashlib.sha256(named.encode()).hexdigest()[:24]
     return state_folder() / "deployments" / f"{key}.json"
 
 
 def remember(deployment: Deployment) -> None:
     """Write the record in place of the one before it, wholly or not at all."""
-    path = _file(deployment.board, deployment.host)
+    path = _file(deployment.board, deployment.host, deployment.machine)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")
     try:
@@ -40,9 +42,12 @@ def remember(deployment: Deployment) -> None:
         raise
 
 
-def recall(board: str, host: str) -> Deployment | None:
-    """The record of the last deployment from this machine, None without one. Raises BadFile."""
-    path = _file(board, host)
+def recall(board: str, host: str, machine: str = "") -> Deployment | None:
+    """The record of the last deployment from this machine, None without one. Raises BadFile.
+
+    `machine` is the emulated machine that stands for the board, "" for the board itself; neither has the other's.
+    """
+    path = _file(board, host, machine)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -60,11 +65,11 @@ def recall(board: str, host: str) -> Deployment | None:
     return deployment
 
 
-def forget(board: str, host: str | None = None) -> None:
-    """Remove the record of `board` at `host`, or all records of the board; that there is none is fine."""
+def forget(board: str, host: str | None = None, machine: str = "") -> None:
+    """Remove the record of `board` (or its emulated `machine`) at `host`, or all of the board's; none is fine."""
     folder = state_folder() / "deployments"
     if host is not None:
-        _file(board, host).unlink(missing_ok=True)
+        _file(board, host, machine).unlink(missing_ok=True)
     else:
         for path in folder.glob("*.json"):
             with suppress(OSError, ValueError, AttributeError):

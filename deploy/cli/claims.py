@@ -40,7 +40,7 @@ class Claim:
 
 def claim(place: Place, layout: Layout, claimed: Claimed) -> Claim:
     """The claim about the gateway under `layout`. Raises NotMeasured where nothing says which binary it should be."""
-    record = deployments.recall(place.board.name, str(place.host))
+    record = deployments.recall(place.board.name, str(place.host), place.machine)
     if record is not None and record.prefix != layout.prefix:
         record = None
     sha256 = claimed.sha256.lower() or (record.sha256 if record else "")
@@ -49,7 +49,7 @@ def claim(place: Place, layout: Layout, claimed: Claimed) -> Claim:
     if not sha256:
         raise NotMeasured(
             f"nothing says which binary should run on {place.host}: this machine has no record of a deployment to it "
-            f"({PROGRAM} deploy --board {place.board.name} makes one; --sha256 names the binary otherwise)"
+            f"({PROGRAM} deploy {place.flags} makes one; --sha256 names the binary otherwise)"
         )
     base = record.limits if record else place.board.limits
     limits = options.limits(base, claimed.memory_limit, claimed.gc_percent, claimed.max_procs)
@@ -60,7 +60,7 @@ def claim(place: Place, layout: Layout, claimed: Claimed) -> Claim:
     return Claim(
         subject=Subject(named, sha256, limits, pid=pid),
         health_port=record.health_port if record else place.board.health_port,
-        circumstances={"board": place.board.name, "host": str(place.host), **circumstances},
+        circumstances=place.circumstances | circumstances,
     )
 
 
@@ -76,6 +76,7 @@ def record_of(job: Job, place: Place) -> Deployment:
         limits=limits,
         health_port=job.plan.config.health_port,
         base_url=job.plan.config.base_url or "",
+        machine=place.machine,
         circumstances=circumstances_of(job.built),
     )
 

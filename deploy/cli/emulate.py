@@ -110,7 +110,7 @@ def down(context: Context, board: str = "local") -> int:
     running = loopback.status(found.name) if local else emulated.status(found.name)
     was_up = loopback.down(found.name) if local else emulated.down(found.name)
     if running is not None:
-        deployments.forget(found.name, str(running.host))
+        deployments.forget(found.name, str(running.host), running.machine)
     name = found.name
     Screen().say(f"{name} is down; no process and no file of it is left" if was_up else f"{name} was not up")
     return 0

@@ -35,11 +35,22 @@ class Place:
     kept: KeptBoard | None = None
 
     @property
+    def machine(self) -> str:
+        """The emulated machine that stands for the board, "" for the board itself."""
+        return self.kept.machine if self.kept is not None else ""
+
+    @property
+    def circumstances(self) -> dict[str, str]:
+        """What a reading says of where it was taken: a figure of an emulated board is never taken for a real one's."""
+        emulated = {"emulated machine": self.machine} if self.machine else {}
+        return {"board": self.board.name, "host": str(self.host), **emulated}
+
+    @property
     def flags(self) -> str:
         """What names this place on the command line."""
         if self.kept is None:
             return f"--board {self.board.name} --host {self.host}"
-        return f"--board {self.board.name}" + (" --emulate" if self.kept.machine else "")
+        return _flags_here(self.board, emulate=bool(self.machine))
 
 
 def choose(board_name: str, host_text: str, *, emulate: bool = False) -> Place:
@@ -52,9 +63,10 @@ def choose(board_name: str, host_text: str, *, emulate: bool = False) -> Place:
         return Place(board, _host(board, host_text))
     up = _status(board, emulate=emulate)
     if up is None:
-        flags = f"--board {board.name}" + (" --emulate" if emulate else "")
         what = "the emulated board" if emulate else "the board"
-        raise UsageError(f"{what} {board.name} is not up; bring it up with: {PROGRAM} deploy {flags}")
+        raise UsageError(
+            f"{what} {board.name} is not up; bring it up with: {PROGRAM} deploy {_flags_here(board, emulate=emulate)}"
+        )
     return Place(board, up.host, up)
 
 
@@ -92,6 +104,10 @@ def bring_up(board: Board, screen: Shows, *, emulate: bool, wanted: Wanted | Non
         detail = f"{up.machine}; {up.facts.get('kernel', '')}, which sees {up.facts.get('memory that Linux sees', '')}"
         observer.finished(StepRecord("Emulate", None, detail, time.monotonic() - began_s, 0))
     return up
+
+
+def _flags_here(board: Board, *, emulate: bool) -> str:
+    return f"--board {board.name}" + (" --emulate" if emulate else "")
 
 
 def _is_kept(board: Board, host_text: str, *, emulate: bool) -> bool:
@@ -160,7 +176,5 @@ def installed_layout(transport: Transport, place: Place, prefix: str = "") -> La
         raise CommandFailed("the board's shell did not answer", transport.host, exit_status=completed.exit_status)
     found = parse_location(framing, completed.stdout)
     if found is None:
-        raise UsageError(
-            f"no gateway is installed on {transport.host} ({PROGRAM} deploy --board {place.board.name} first)"
-        )
+        raise UsageError(f"no gateway is installed on {transport.host} ({PROGRAM} deploy {place.flags} first)")
     return found

@@ -148,7 +148,7 @@ def _stopped(place: Place, completed: Completed) -> str:
 
 
 def _gone(place: Place, completed: Completed) -> str:
-    deployments.forget(place.board.name, str(place.host))
+    deployments.forget(place.board.name, str(place.host), place.machine)
     return f"the gateway is gone from {place.host}, with its config and log"
 
 

@@ -23,7 +23,7 @@ def taker(place: Place, budget: Budget, messages: int) -> TakeReading:
     """How a deployment to `place` measures: live where its gateway talks to our stand-in already, else idle."""
 
     def take(job: Job, observer: Observer) -> tuple[Reading, Verdict]:
-        about = {"board": job.plan.board.name, "host": str(place.host), **circumstances_of(job.built)}
+        about = place.circumstances | circumstances_of(job.built)
         subject = Subject(job.layout, job.built.sha256, job.plan.limits, process=job.process)
         held = Claim(subject, job.plan.config.health_port, about)
         if place.kept is not None and job.plan.config.base_url == place.kept.base_url:

@@ -58,9 +58,10 @@ def up(board: Board, wanted: Wanted | None = None, watch: Watch | None = None) -
         running, was_up = KEEPER.up(board.name, settings, watch.note if watch else None)
         if not was_up:
             return running
-    if wanted is not None and wanted != Wanted():
-        asked, has = _settings(board, wanted), KEEPER.settings(board.name)
-        if differing := sorted(key for key in asked if asked[key] != has.get(key)):
+    if wanted is not None:
+        usual, has = asdict(Wanted()), KEEPER.settings(board.name)
+        asked = {key: value for key, value in asdict(wanted).items() if value != usual[key]}
+        if differing := sorted(key for key, value in asked.items() if value != has.get(key)):
             what = ", ".join(key.rpartition("_")[0] or key for key in differing)
             again = f"emulate.down --board {board.name}"
             raise UsageError(f"{board.name} is up already, with another {what}; take it down first ({again})")

@@ -23,5 +23,7 @@ class Deployment:
     health_port: int
     base_url: str = ""
     """The Bot API server that the gateway was told to use, "" for Telegram's own."""
+    machine: str = ""
+    """The emulated machine that stood for the board, "" for the board itself."""
     circumstances: dict[str, str] = field(default_factory=dict)
     """What the controller knows of the artifact: version, target, tags, ldflags, Go, source revision."""
