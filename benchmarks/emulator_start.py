@@ -122,6 +122,7 @@ async def start_bare(folder: Path, name: str, image: Path) -> float:
     from deploy.emulator.guest import Door, Guest
     from deploy.emulator.machine_daemon import Served, _asyncssh, _free_port
     from deploy.emulator.machines import machine_called
+    from deploy.emulator.switches import Switches
 
     machine = machine_called(name)
     user, host = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
@@ -129,7 +130,7 @@ async def start_bare(folder: Path, name: str, image: Path) -> float:
         name,
         Served._public(user),
         qemu.dropbear_host_key(host.private_bytes_raw(), host.public_key().public_bytes_raw()),
-        qemu.Switches().text(int(time.time())),
+        Switches().text(int(time.time())),
     )
     own = Archive()
     own.file("init", BARE_INIT, 0o755)

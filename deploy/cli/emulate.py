@@ -16,6 +16,7 @@ from deploy.cli.wording import PROGRAM
 from deploy.emulator import emulated, loopback
 from deploy.emulator.emulated import Wanted
 from deploy.emulator.kept import KeptBoard
+from deploy.emulator.switches import NAMES, parse
 from deploy.errors import UsageError
 from deploy.model.board import Board
 from deploy.model.units import KIB
@@ -26,6 +27,7 @@ _UP_HELP = {
     "memory": "what Linux is to see, such as 64MiB; without it, what the board has",
     "disk": "the size of the flash, such as 32MiB",
     "latency": "how much later each byte arrives, each way, such as 40ms",
+    "switches": "how the host differs from the usual, with commas between: " + ", ".join(NAMES),
     "bandwidth": "how fast the link is in each direction, such as 10mbit",
 }
 
@@ -40,6 +42,7 @@ def up(
     disk: str = "",
     latency: str = "",
     bandwidth: str = "",
+    switches: str = "",
     json: bool = False,
 ) -> int:
     """Bring a board up on this machine. Twice is fine.
@@ -53,6 +56,7 @@ def up(
         disk_kib=options.size_bytes(disk, "disk") // KIB if disk else None,
         latency_s=options.seconds(latency, "latency") if latency else 0.0,
         bandwidth_bits=options.bits_per_second(bandwidth, "bandwidth") if bandwidth else 0.0,
+        switches=parse(options.words(switches)).differing(),
     )
     screen = silent.screen(as_json=json)
     if found.connection == "loopback":

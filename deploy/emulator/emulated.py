@@ -12,7 +12,7 @@ from typing import Any
 from deploy.emulator.keeper import Keeper
 from deploy.emulator.kept import KeptBoard, ask
 from deploy.emulator.watch import Watch
-from deploy.errors import LoopbackFailed, UsageError
+from deploy.errors import LoopbackFailed, Unsupported, UsageError
 from deploy.model.board import Board
 
 KEEPER = Keeper(
@@ -53,6 +53,10 @@ def up(board: Board, wanted: Wanted | None = None, watch: Watch | None = None) -
     if running is None:
         machine = machine_for(board.target)
         qemu.program_of(machine)
+        if wanted is not None and wanted.switches.get("cgroup") == "v1" and not machine.cgroup_v1:
+            raise Unsupported(
+                f"the kernel of {machine.title} has no memory controller in cgroup v1; mipsle boards' has"
+            )
         image = image_for(machine, BUSYBOX, watch)
         settings = _settings(board, wanted or Wanted()) | {"machine": machine.name, "image": str(image.folder)}
         running, was_up = KEEPER.up(board.name, settings, watch.note if watch else None)

@@ -33,6 +33,7 @@ from deploy.emulator.link import Link
 from deploy.emulator.machines import Machine, machine_called
 from deploy.emulator.private_files import appending, create, replacing
 from deploy.emulator.processes import start_ticks
+from deploy.emulator.switches import Switches
 from deploy.errors import LoopbackFailed
 from deploy.model.reading import Process
 from deploy.model.secret import Secret
@@ -77,7 +78,7 @@ class Served:
         self._folder = folder
         self._settings = settings
         self._machine: Machine = machine_called(settings.machine)
-        self._switches = qemu.Switches.read(settings.switches or {})
+        self._switches = Switches.read(settings.switches or {})
         self._console = Console(folder / "console.log", self._progress)
         self._user_key = Ed25519PrivateKey.generate()
         self._host_key = Ed25519PrivateKey.generate()

@@ -39,6 +39,8 @@ class Machine:
     include/linux/mm_types.h). On arm64 its bounce buffers and reserves grow with the memory too (measured)."""
     modules: tuple[str, ...] = ()
     """Kernel modules of this machine alone."""
+    cgroup_v1: bool = False
+    """Whether its kernel has the memory controller of cgroup v1: CONFIG_MEMCG_V1 is off in Debian's 6.12."""
 
     def memory_kib(self, visible_kib: int) -> int:
         """What QEMU has to give, in KiB and whole MiB, so that Linux sees `visible_kib` or a little more."""
@@ -100,6 +102,7 @@ _MIPSLE = Machine(
     kernel_package="linux-image-4kc-malta",
     kernel_kib=15_100,
     modules=("virtio_pci",),
+    cgroup_v1=True,
 )
 _AMD64 = Machine(
     name="amd64",

@@ -6,57 +6,12 @@ Source: qemu-system(1). The machines are `machines.py`'s, who starts and watches
 from __future__ import annotations
 
 import gzip
-import shlex
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from deploy.emulator.archive import Archive
 from deploy.emulator.machines import Machine
 from deploy.errors import Unsupported
-
-
-@dataclass(frozen=True, slots=True)
-class Switches:
-    """What differs from host to host in the field; `busybox/init` and `busybox/init.d` act on it."""
-
-    tmp_noexec: bool = False
-    ca_bundle: bool = True
-    clock_at_1970: bool = False
-    without: tuple[str, ...] = ()
-    """Programs that this user land lacks, such as sha256sum or gunzip."""
-    cgroup: str = "v2"
-    """v2, v1, or "" for none that is mounted."""
-    swap_on_zram: bool = False
-    flash_left_kib: int | None = None
-    """How much of the flash is free at the first login; None leaves it all."""
-
-    @classmethod
-    def read(cls, table: Mapping[str, Any]) -> Switches:
-        """From JSON values."""
-        return cls(**{**table, "without": tuple(table.get("without", ()))})
-
-    @property
-    def ordinary_flash(self) -> bool:
-        """Whether the flash is made as everybody's is."""
-        return self.ca_bundle and not self.without and self.flash_left_kib is None
-
-    def text(self, clock_s: int, *, make_only: bool = False) -> bytes:
-        """As the shell scripts of the user land read it; `make_only` makes the flash and no more."""
-        pairs = {
-            "tmp_options": "noexec" if self.tmp_noexec else "exec",
-            "ca_bundle": "1" if self.ca_bundle else "0",
-            "make_only": "1" if make_only else "0",
-            "clock_s": "0" if self.clock_at_1970 else str(clock_s),
-            "without": " ".join(self.without),
-            "cgroup": self.cgroup,
-            "swap": "zram" if self.swap_on_zram else "",
-            "load_modules": "zram" if self.swap_on_zram else "",
-            "flash_left_kib": "" if self.flash_left_kib is None else str(self.flash_left_kib),
-        }
-        return "".join(f"{key}={shlex.quote(value)}\n" for key, value in pairs.items()).encode()
 
 
 def settings_archive(hostname: str, public_key: str, dropbear_host_key: bytes, switches: bytes) -> bytes:

@@ -15,7 +15,7 @@ _HERE = Path(__file__).parent
 _LIBRARY = re.compile(
     r"usr/lib(32|64)?/(?:[a-z0-9_-]+/)?(?!libmemusage|libpcprofile|libthread_db|libnss_hes)[^/]+\.so(\.[0-9.]+)?"
 )
-_PROGRAMS = frozenset({"usr/bin/busybox", "usr/sbin/dropbear", "usr/sbin/mke2fs", "etc/mke2fs.conf"})
+_PROGRAMS = frozenset({"usr/bin/busybox", "usr/bin/dash", "usr/sbin/dropbear", "usr/sbin/mke2fs", "etc/mke2fs.conf"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def _add_busybox(archive: Archive) -> None:
 BUSYBOX = UserLand(
     name="busybox",
     title="BusyBox init, Dropbear without SFTP",
-    packages=("busybox-static", "dropbear-bin", "e2fsprogs"),
+    packages=("busybox-static", "dropbear-bin", "e2fsprogs", "dash"),
     lone_packages=("ca-certificates",),
     keep=_keep_busybox,
     add_own=_add_busybox,

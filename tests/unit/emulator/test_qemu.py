@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from deploy.emulator import qemu
 from deploy.emulator.machines import MACHINES, Machine, machine_called
+from deploy.emulator.switches import Switches
 from deploy.errors import Unsupported
 
 
@@ -66,7 +67,7 @@ words = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["
 @settings(max_examples=25, deadline=None)
 @given(st.lists(words, max_size=3), words)
 def test_a_real_shell_reads_the_switches_as_they_were_meant(without: list[str], cgroup: str) -> None:
-    text = qemu.Switches(without=tuple(without), cgroup=cgroup, flash_left_kib=16384).text(1_700_000_000)
+    text = Switches(without=tuple(without), cgroup=cgroup, flash_left_kib=16384).text(1_700_000_000)
     script = text + b'printf "%s\\0" "$without" "$cgroup" "$flash_left_kib" "$clock_s" "$tmp_options" "$ca_bundle"\n'
     said = subprocess.run(["sh"], input=script, capture_output=True, check=True, timeout=30)
     expected = (" ".join(without), cgroup, "16384", "1700000000", "exec", "1", "")
@@ -74,15 +75,15 @@ def test_a_real_shell_reads_the_switches_as_they_were_meant(without: list[str], 
 
 
 def test_each_switch_changes_its_own_line() -> None:
-    plain = qemu.Switches().text(5).decode().splitlines()
+    plain = Switches().text(5).decode().splitlines()
     changed = {
-        "tmp_options=noexec": qemu.Switches(tmp_noexec=True),
-        "ca_bundle=0": qemu.Switches(ca_bundle=False),
-        "clock_s=0": qemu.Switches(clock_at_1970=True),
-        "without='sha256sum gunzip'": qemu.Switches(without=("sha256sum", "gunzip")),
-        "cgroup=''": qemu.Switches(cgroup=""),
-        "swap=zram": qemu.Switches(swap_on_zram=True),
-        "flash_left_kib=16384": qemu.Switches(flash_left_kib=16384),
+        "tmp_options=noexec": Switches(tmp_noexec=True),
+        "ca_bundle=0": Switches(ca_bundle=False),
+        "clock_s=0": Switches(clock_at_1970=True),
+        "without='sha256sum gunzip'": Switches(without=("sha256sum", "gunzip")),
+        "cgroup=''": Switches(cgroup=""),
+        "swap=zram": Switches(swap_on_zram=True),
+        "flash_left_kib=16384": Switches(flash_left_kib=16384),
     }
     for line, switches in changed.items():
         assert line not in plain
@@ -90,18 +91,16 @@ def test_each_switch_changes_its_own_line() -> None:
 
 
 def test_switches_come_back_from_json_values() -> None:
-    assert qemu.Switches.read({}) == qemu.Switches()
-    assert qemu.Switches.read({"without": ["gunzip"], "cgroup": "v1"}) == qemu.Switches(
-        without=("gunzip",), cgroup="v1"
-    )
+    assert Switches.read({}) == Switches()
+    assert Switches.read({"without": ["gunzip"], "cgroup": "v1"}) == Switches(without=("gunzip",), cgroup="v1")
     with pytest.raises(TypeError):
-        qemu.Switches.read({"unheard_of": True})
+        Switches.read({"unheard_of": True})
 
 
 def test_keys_in_the_settings_are_for_root_alone() -> None:
-    packed = qemu.settings_archive("duo", "ssh-ed25519 AAAA", b"host key", qemu.Switches().text(7))
+    packed = qemu.settings_archive("duo", "ssh-ed25519 AAAA", b"host key", Switches().text(7))
     data = gzip.decompress(packed)
-    assert packed == qemu.settings_archive("duo", "ssh-ed25519 AAAA", b"host key", qemu.Switches().text(7))
+    assert packed == qemu.settings_archive("duo", "ssh-ed25519 AAAA", b"host key", Switches().text(7))
     for name in (b"authorized_keys", b"dropbear_ed25519_host_key"):
         header = data[data.index(b"settings/" + name + b"\0") - 110 :]
         assert int(header[14:22], 16) == 0o100600
