@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deploy.board_shell.quoting import quote, quote_path
-from deploy.board_shell.shell_functions import HASH
+from deploy.board_shell.shell_functions import FLUSH, HASH
 from deploy.model.layout import Layout
 from deploy.model.secret import Secret
 from deploy.transport.protocol import Script
@@ -29,11 +29,12 @@ def push_release(
     return Script(
         title=f"send the binary to {layout.release(release_id)}",
         text=f"""\
-{HASH}umask 022
+{HASH}{FLUSH}umask 022
 mkdir -p {folder} || exit {FOLDER_STATUS}
 {receive} >{binary}.part && chmod 755 {binary}.part || {{ rm -f {binary}.part; rmdir {folder} 2>/dev/null; exit 1; }}
 got=$(hash_of {binary}.part)
 [ "$got" = {quote(sha256)} ] || {{ rm -f {binary}.part; rmdir {folder} 2>/dev/null; exit {HASH_DIFFERS_STATUS}; }}
+flush {binary}.part
 mv -f {binary}.part {binary}
 """,
         payload=payload,

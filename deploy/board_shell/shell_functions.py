@@ -54,3 +54,14 @@ switch_link() {
 """
 """switch_link DESTINATION LINK: atomic where mv has -T (GNU, BusyBox from 1.34 on), else unlink and link again.
 A link that leads there already is left alone: putting back has to work where a disk is full."""
+
+FLUSH = """\
+flush() {
+    for each; do sync "$each" 2>/dev/null || sync 2>/dev/null || :; done
+}
+"""
+"""flush PATH…: what they hold is on the storage, so that a power cut can't take it back (fsync(2)).
+
+A file's name can reach a journal before its data does: after a power cut a binary would be there, and empty. coreutils'
+sync writes out the files that it is given; BusyBox's writes out everything.
+"""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy.board_shell.quoting import quote, quote_path
-from deploy.board_shell.shell_functions import NAP, RUNNING, SWITCH_LINK, TICKS
+from deploy.board_shell.shell_functions import FLUSH, NAP, RUNNING, SWITCH_LINK, TICKS
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
 from deploy.transport.protocol import Script
@@ -193,9 +193,10 @@ start_gateway() {{
         """
         link = quote_path(self.layout.current)
         lines = [
-            SWITCH_LINK,
+            SWITCH_LINK + FLUSH,
             f'now=$(readlink {link} 2>/dev/null); [ "${{now##*/}}" = {quote(before or "")} ] || '
             f"exit {CHANGED_MEANWHILE_STATUS}",
+            f"flush {' '.join(f'{quote_path(path)}{NEXT}' for path in staged)}" if staged else ":",
             "stop_gateway",
         ]
         for path in map(quote_path, staged):
@@ -204,7 +205,7 @@ start_gateway() {{
         if before and before != release_id:
             lines.append(f"switch_link {quote(f'releases/{before}')} {quote_path(self.layout.previous)} || exit 1")
         lines.append(f"switch_link {quote(f'releases/{release_id}')} {quote_path(self.layout.current)} || exit 1")
-        lines.append("start_gateway")
+        lines += ["start_gateway || exit", f"flush {quote_path(self.layout.prefix)}"]
         return self._script("switch to the new release and start it under its limits", "\n".join(lines))
 
     def restore(self, before: str | None, *, previous: str | None, staged: Sequence[str], was_running: bool) -> Script:
