@@ -30,7 +30,7 @@ from deploy.emulator.watch import Watch
 from deploy.errors import ImageFailed
 from deploy.folders import cache_folder
 
-FORM = 3
+FORM = 4
 """Counted up when images that were made before can't be used any more."""
 
 _MERGED = ("bin", "sbin", "lib", "lib32", "lib64")
@@ -229,6 +229,7 @@ def _download(packages: Packages, machine: Machine, land: UserLand, into: Path, 
 def _unpack(files: list[Path], machine: Machine, land: UserLand, folder: Path) -> tuple[str, Archive]:
     """The kernel into `folder`, and the first root; the kernel's release."""
     from deploy.emulator.kernel_modules import KernelModules, unpacked
+    from deploy.emulator.module_symbols import without_unneeded
 
     archive = Archive()
     for each in ("dev", "proc", "sys", "etc", "usr/bin", "usr/sbin", "usr/lib"):
@@ -253,7 +254,8 @@ def _unpack(files: list[Path], machine: Machine, land: UserLand, folder: Path) -
         for number, file in enumerate(modules.load_order(wanted)):
             # Neither as xz, which takes an emulated CPU long to unpack, nor unpacked, which a small board can't hold.
             name = file.name.partition(".ko")[0]
-            archive.file(f"modules/{group}/{number:02}-{name}.ko.gz", gzip.compress(unpacked(file), 6, mtime=0))
+            packed = gzip.compress(without_unneeded(unpacked(file)), 6, mtime=0)
+            archive.file(f"modules/{group}/{number:02}-{name}.ko.gz", packed)
     land.add_own(archive)
     release = modules.release
     shutil.rmtree(folder / "modules")
