@@ -75,7 +75,7 @@ class EmulatedBoard:
     @property
     def qemu(self) -> list[int]:
         """The PIDs of the daemon's children."""
-        return [pid for pid in _pids() if _parent(pid) == self.daemon.pid]
+        return children(self.daemon.pid)
 
     def run(self, command: str, data: bytes = b"") -> Said:
         """A command in the board's login shell."""
@@ -176,6 +176,11 @@ def listening(pids: list[int]) -> set[tuple[str, str]]:
             if waits and f"socket:[{fields[9]}]" in sockets:
                 found.add((protocol, fields[1].partition(":")[0]))
     return found
+
+
+def children(parent: int) -> list[int]:
+    """The PIDs of a process's own children."""
+    return [pid for pid in _pids() if _parent(pid) == parent]
 
 
 def gone(pid: int, deadline_s: float = _END_S) -> bool:
