@@ -6,8 +6,11 @@ same each time, so that it is kept beside the image, one for each size.
 
 from __future__ import annotations
 
+import logging
 import os
+import tempfile
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from deploy.emulator.private_files import create
@@ -24,16 +27,31 @@ def blank(path: Path, kib: int) -> None:
 async def provide(path: Path, kib: int, image: Path, make: Callable[[Path], Awaitable[None]]) -> None:
     """A made flash at `path`; `make` turns a blank one into one, where none of that size is kept beside the image."""
     kept = image / f"flash-{kib}.img"
-    if not kept.exists():
-        part = image / f".flash-{kib}.{os.getpid()}.part"
-        try:
-            blank(part, kib)
-            await make(part)
-            part.replace(kept)
-        finally:
-            part.unlink(missing_ok=True)
     create(path, b"")
-    copy(kept, path)
+    with suppress(FileNotFoundError):  # never made, or pruned between a look and the copy
+        copy(kept, path)
+        return
+    os.truncate(path, kib * 1024)
+    try:
+        await make(path)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    try:
+        _keep(path, kept)
+    except OSError as error:  # the board has its flash; the next one's is made again
+        logging.warning("the flash that was made can't be kept: %s", error)
+
+
+def _keep(made: Path, kept: Path) -> None:
+    """A copy for later boards, there all at once; of two that were made at the same time either will do."""
+    descriptor, name = tempfile.mkstemp(dir=kept.parent, prefix=".flash-")
+    os.close(descriptor)
+    try:
+        copy(made, Path(name))
+        Path(name).replace(kept)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def copy(source: Path, target: Path) -> None:
