@@ -31,7 +31,7 @@ _ONE_S = 1200.0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What came of one board: the document of its deployment, or the problem."""
+    """What came of one board: the document of its deployment, or of the problem that came first."""
 
     board: str
     document: dict[str, Any]
@@ -82,7 +82,7 @@ def matrix(
 ) -> int:
     """Build, deploy and live-check on every emulated architecture; one table of what came of it.
 
-    Exit codes: 0 all PASS, 1 a FAIL, 2 wrong usage, 3 a NOT MEASURED, 4 a board that did not come up.
+    Exit codes: 0 all PASS, 1 a FAIL, 2 wrong usage, 3 a NOT MEASURED, 4 a board where a problem came first.
     """
     names = options.words(boards)
     _known(names)
@@ -149,6 +149,8 @@ def _one(board: str, given: Sequence[str], *, keep: bool) -> Row:
         document, problem = json_format.loads(ran.stdout), ""
     except ValueError:
         document, problem = {}, ran.stderr.strip().partition("\n")[0] or f"it ended with {ran.returncode}"
+    if error := document.get("error"):  # a problem's document (docs/json.md), unless it says NOT MEASURED
+        problem = "" if document.get("verdict") else f"{error['problem']} {error['cure']}".strip()
     return Row(board, document, problem, time.monotonic() - began_s)
 
 

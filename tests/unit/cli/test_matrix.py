@@ -12,7 +12,9 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from deploy.cli import matrix
+from deploy.cli.ending import problem_document
 from deploy.emulator import emulated, qemu
+from deploy.errors import LoopbackFailed, NoHost, NotMeasured
 
 READING = {"rss_kib": 3784, "rss_error_kib": 12, "hwm_kib": 4100, "rss_anon_kib": 2052, "rss_file_kib": 1732}
 PASSED: dict[str, Any] = {
@@ -107,14 +109,37 @@ def test_a_machine_that_was_up_or_is_to_be_kept_stays_up(
         (PASSED, UNPROVEN, 3),
         (FAILED, "the board does not come up", 4),
         (PASSED, "", 4),
+        (PASSED, problem_document(LoopbackFailed("the emulated board milkv-duo does not come up", "milkv-duo")), 4),
+        (PASSED, problem_document(NotMeasured("the gateway does not run")), 3),
     ],
-    ids=["all pass", "a fail", "worse than a fail", "not measured", "no board", "no word"],
+    ids=[
+        "all pass",
+        "a fail",
+        "a fail and no proof",
+        "no proof",
+        "words",
+        "no word",
+        "a problem",
+        "a problem of proof",
+    ],
 )
 def test_the_exit_code_is_that_of_the_worst_board(
     runs: Runs, capsys: pytest.CaptureFixture[str], licheerv: Any, duo: Any, expected: int
 ) -> None:
     runs(licheerv=licheerv, milkv_duo=duo)
     assert ended(capsys, boards="licheerv,milkv-duo", json=True)[0] == expected
+
+
+def test_a_problem_is_told_in_the_row_with_its_cure_and_its_document(
+    runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problem = problem_document(NoHost("licheerv"))
+    assert problem["error"]["cure"]
+    runs(licheerv=problem)
+    code, out, _ = ended(capsys, boards="licheerv", json=True)
+    (row,) = json.loads(out)["boards"]
+    assert code == 4 and row["deployment"] == problem
+    assert row["problem"] == f"{problem['error']['problem']} {problem['error']['cure']}"
 
 
 def test_the_table_has_the_figures_and_below_it_the_circumstances_within_80_columns(
