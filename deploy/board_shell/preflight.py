@@ -69,7 +69,8 @@ current_hash=
 # They come as system, release, machine, in whatever order they are asked for (POSIX, uname).
 _SYSTEM = "uname -s -r -m"
 _ELF = "od -An -v -tx1 -N 20 /proc/self/exe 2>/dev/null || hexdump -v -n 20 -e '1/1 \"%02x \"' /proc/self/exe"
-_MEMORY = "grep -E '^Mem(Total|Available|Free):' /proc/meminfo"
+_MEMORY = """grep -E '^(Mem(Total|Available|Free)|SwapTotal):' /proc/meminfo
+echo "overcommit: $(cat /proc/sys/vm/overcommit_memory 2>/dev/null)\""""
 _LOGIN = "id -u; date +%s"
 _CA = f'for f in "$SSL_CERT_FILE" {" ".join(CA_BUNDLES)}; do [ -s "$f" ] && {{ printf "%s\\n" "$f"; break; }}; done; :'
 _TOOLS = f'for t in {" ".join(TOOLS)}; do command -v "$t" >/dev/null 2>&1 && printf "%s\\n" "$t"; done; :'
@@ -155,6 +156,8 @@ def parse_preflight(framing: Framing, stdout: bytes) -> HostFacts:
         ram_kib=memory["MemTotal"],
         # MemAvailable came with Linux 3.14; MemFree is a lower bound of it.
         mem_available_kib=memory.get("MemAvailable", memory.get("MemFree", 0)),
+        swap_kib=memory.get("SwapTotal", 0),
+        overcommit=memory.get("overcommit"),
         is_root=login[0] == "0",
         clock_s=_number(login[1], "the clock"),
         ca_bundle=answers.text("ca"),

@@ -13,6 +13,8 @@ REFUSED = {
     "wrong_architecture": f"Name the board that this really is ({PROGRAM} boards lists them), or another --host.",
     "read_only": "Name a folder that this login can write: --prefix /path/on/the/board; or log in as another user.",
     "noexec": "Name a folder where programs may run: --prefix /path/on/the/board; or remount it with exec.",
+    "no_overcommit": "Let the board's kernel promise more than it has: echo 1 >/proc/sys/vm/overcommit_memory there "
+    "(vm.overcommit_memory=1 in its sysctl.conf keeps it so), or add swap, zram for one.",
     "no_space": "Free some space on the board, or name a roomier folder with --prefix.",
     "no_hash_tool": "Put sha256sum (BusyBox has it) or openssl on the board.",
     "clock_off": "Set the board's clock: date -u -s '…' there, or let it run an NTP client; then deploy again.",

@@ -14,7 +14,15 @@ from typing import Any
 from invoke.exceptions import Exit
 
 from deploy.cli.cures import cure
-from deploy.errors import BuildFailed, CommandFailed, LoopbackFailed, MachineFault, NotReady, SlimdeployError
+from deploy.errors import (
+    BuildFailed,
+    CommandFailed,
+    ImageFailed,
+    LoopbackFailed,
+    MachineFault,
+    NotReady,
+    SlimdeployError,
+)
 from deploy.interrupts import ENDING
 
 INTERRUPTED = 130
@@ -33,6 +41,8 @@ def evidence_of(error: SlimdeployError) -> str:
             return f"the end of the gateway's log:\n{text}"
         case LoopbackFailed(log=text) if text:
             return f"the end of the board's log:\n{text}"
+        case ImageFailed(log=text) if text:
+            return f"what was printed:\n{text}"
         case CommandFailed(stdout=stdout, stderr=stderr):
             return "\n".join(part for part in (stdout, stderr) if part.strip())
     return ""

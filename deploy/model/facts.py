@@ -78,3 +78,6 @@ class HostFacts:
     """Whether a process other than the running gateway listens on the health port."""
     installed: Installed
     running: Running | None
+    swap_kib: int = 0
+    overcommit: int | None = None
+    """vm.overcommit_memory (proc(5)): 0 refuses what can never fit, 1 refuses nothing, 2 counts strictly."""

@@ -33,6 +33,10 @@ _KERNEL_MACHINES = {"amd64": ("x86_64",), "arm64": ("aarch64",), "riscv64": ("ri
 ASSUMED_BINARY_KIB = 6 * 1024
 """What a binary that is not built yet is taken to need: the gateway's largest target is below 5 MiB."""
 
+GO_INDEX_KIB = 33_100
+"""What a 64-bit Go program on Linux asks for at its start and hardly touches: the index of its heap's arenas, 32 MiB
+(arenaL2Bits in Go's runtime/malloc.go), and the rest of its BSS."""
+
 CLOCK_TOLERANCE_S = 24 * 3600
 """A clock that is further off is a board without a set clock; certificates are then "not yet valid" or expired."""
 
@@ -113,6 +117,14 @@ def refuse(job: Job, facts: HostFacts, now_s: int) -> None:
         raise Refused("read_only", f"{place.prefix} (on {place.mount_point}) {why}", host)
     if "noexec" in place.mount_options:
         raise Refused("noexec", f"{place.prefix} lies on {place.mount_point}, which is mounted noexec", host)
+    # The kernel refuses one piece of more than there is at all (mm/util.c, __vm_enough_memory); exec ends in SIGSEGV.
+    has_kib = facts.ram_kib + facts.swap_kib
+    if facts.overcommit == 0 and ELF_OF_GOARCH[target.goarch][1] == 64 and has_kib < GO_INDEX_KIB:
+        problem = (
+            f"the board has {has_kib} KiB of memory and swap, and its kernel gives no program more than that at once; "
+            f"a 64-bit Go program asks for {GO_INDEX_KIB} KiB at its start, most of which it never touches"
+        )
+        raise Refused("no_overcommit", problem, host)
     artifact = job.artifact
     if artifact is None or facts.installed.releases.get(artifact.release_id) != artifact.sha256:
         needed_kib = artifact.size_bytes // 1024 + 1 if artifact else ASSUMED_BINARY_KIB

@@ -75,6 +75,7 @@ def test_this_machine_is_told_as_python_knows_it(board: LocalTransport, tmp_path
     assert facts.elf == ElfIdentity(32 * header[4], header[5] == 1, int.from_bytes(header[18:20], "little"))
     assert facts.ram_kib == int(Path("/proc/meminfo").read_text().split()[1])
     assert 0 < facts.mem_available_kib < facts.ram_kib
+    assert facts.overcommit == int(Path("/proc/sys/vm/overcommit_memory").read_text())
     assert facts.is_root == (os.geteuid() == 0)
     assert before - 2 <= facts.clock_s <= time.time() + 2
     assert facts.ca_bundle == "" or Path(facts.ca_bundle).stat().st_size > 0
@@ -262,7 +263,8 @@ def printed(framing: Framing, sections: dict[str, str]) -> bytes:
 BOARD = {
     "system": "Linux 5.10.4-tag- riscv64",
     "elf": "7f 45 4c 46 02 01 01 00 00 00 00 00 00 00 00 00 02 00 f3 00",
-    "memory": "MemTotal:          29632 kB\nMemFree:            4120 kB\nMemAvailable:      11228 kB",
+    "memory": "MemTotal:          29632 kB\nMemFree:            4120 kB\nMemAvailable:      11228 kB\n"
+    "SwapTotal: 14 kB\novercommit: 0",
     "login": "0\n1760000000",
     "ca": "/etc/ssl/certs/ca-certificates.crt",
     "tools": "gunzip\nsha256sum",
@@ -281,6 +283,7 @@ def facts_of(**changes: str) -> HostFacts:
 def test_a_small_board_is_read_whole() -> None:
     facts = facts_of()
     assert (facts.machine, facts.elf, facts.ram_kib) == ("riscv64", ElfIdentity(64, True, 243), 29632)
+    assert (facts.swap_kib, facts.overcommit) == (14, 0)
     assert (facts.mem_available_kib, facts.is_root, facts.clock_s) == (11228, True, 1_760_000_000)
     assert facts.place.mount_options == ("rw", "noatime")
     assert (facts.place.free_kib, facts.place.file_system) == (7_000_000, "ext4")

@@ -85,6 +85,7 @@ REASONS: dict[str, dict[str, Any]] = {
     "wrong_architecture": {"machine": "x86_64", "elf": ElfIdentity(64, True, 62)},
     "read_only": {"place": replace(PLACE, writable=False, mount_options=("ro", "noexec"))},
     "noexec": {"place": replace(PLACE, mount_options=("rw", "noexec"))},
+    "no_overcommit": {"ram_kib": 28_672, "overcommit": 0},
     "no_space": {"place": replace(PLACE, free_kib=ASSUMED_BINARY_KIB - 1)},
     "no_hash_tool": {"tools": frozenset({"gunzip", "od"})},
     "clock_off": {"clock_s": 0},
@@ -95,6 +96,18 @@ REASONS: dict[str, dict[str, Any]] = {
 
 def test_every_reason_that_has_a_cure_is_reached_here() -> None:
     assert {*REASONS, "changed_meanwhile"} == set(REFUSED)  # that one is Start's
+
+
+@pytest.mark.parametrize(
+    "seen", [{"overcommit": 1}, {"overcommit": 0, "swap_kib": 14_000}, {"overcommit": None}, {"overcommit": 2}]
+)
+def test_a_small_board_whose_kernel_promises_enough_is_taken(seen: dict[str, Any]) -> None:
+    refuse(RISCV, replace(FACTS, ram_kib=28_672, **seen), NOW_S)
+
+
+def test_a_small_board_of_32_bits_needs_no_such_promise() -> None:
+    arm = replace(FACTS, machine="armv7l", elf=ElfIdentity(32, True, 40), ram_kib=28_672, overcommit=0)
+    refuse(job_for(Target("arm", "7")), arm, NOW_S)
 
 
 @pytest.mark.parametrize("reason", REASONS)
