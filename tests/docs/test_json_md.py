@@ -17,9 +17,10 @@ from invoke.exceptions import Exit
 from readings import proven, sample
 
 from deploy import manifest
-from deploy.cli import boards, build, doctor, emulate, hosts, memory, service
+from deploy.cli import boards, build, doctor, emulate, hosts, images, matrix, memory, service
 from deploy.cli.dry_run import show_rehearsal
 from deploy.cli.ending import problem_document
+from deploy.emulator.images import Image
 from deploy.emulator.kept import KeptBoard
 from deploy.errors import NoHost
 from deploy.memory.budget import judge
@@ -185,6 +186,20 @@ def test_a_loopback_board_and_their_list(run_here: None, capsys: pytest.CaptureF
     assert json.loads(capsys.readouterr().out) == {"boards": []}
     up = KeptBoard("local", tmp_path, PROCESS, "root", 1, 2, 3, 4, sftp=True)
     agrees("emulate.up, emulate.list", emulate.document(up))
+
+
+def test_the_images_of_emulated_boards(tmp_path: Path) -> None:
+    for name in ("kernel", "initrd"):
+        (tmp_path / name).write_bytes(b"of four")
+    image = Image("riscv64-busybox", tmp_path, "6.12.1", "2026-01-02T03:04:05Z", ("busybox 1",), {"kernel": "ab"})
+    shown = images.document(image)
+    assert shown.pop("sha256") == {"kernel": "ab"}, "an object of texts: its keys are files"
+    agrees("emulate.images", {"images": [shown | {"sha256": ""}]})
+
+
+def test_the_matrix() -> None:
+    document = matrix._document(matrix.Row("some-board", {}, "", 4.0))
+    agrees("emulate.matrix", {"boards": [document]})
 
 
 def test_a_build_and_its_manifest() -> None:
