@@ -74,12 +74,13 @@ def made_for(board_name: str, *, json: bool = False) -> Image:
 def _export(board_name: str, to: Path) -> None:
     from deploy import catalogue
     from deploy.emulator import images as kept
+    from deploy.emulator.image_making import image_name
     from deploy.emulator.machines import machine_for
     from deploy.emulator.user_lands import BUSYBOX
 
     if not to.parent.is_dir():
         raise UsageError(f"--export: there is no folder {to.parent}")
-    kept.export(kept.image_name(machine_for(catalogue.board(board_name).target), BUSYBOX), to)
+    kept.export(image_name(machine_for(catalogue.board(board_name).target), BUSYBOX), to)
 
 
 def _show(found: list[Image], *, json: bool) -> None:

@@ -13,7 +13,7 @@ from invoke.exceptions import Exit
 
 from deploy.cli import images as command
 from deploy.cli.ending import evidence_of
-from deploy.emulator import images, packages
+from deploy.emulator import image_making, images, packages
 from deploy.emulator.machines import machine_called
 from deploy.emulator.user_lands import BUSYBOX
 from deploy.errors import ImageFailed
@@ -41,9 +41,9 @@ def made(private_home: Path) -> Path:
     for name, data in FILES.items():
         (folder / name).write_bytes(data)
     document = {
-        "form": images.FORM,
+        "form": image_making.FORM,
         "name": NAME,
-        "recipe": images._recipe(machine_called("riscv64"), BUSYBOX),
+        "recipe": image_making.recipe(machine_called("riscv64"), BUSYBOX),
         "kernel_release": "6.12.1-riscv64",
         "made_at": "2026-01-02T03:04:05Z",
         "packages": ["busybox-static_1 0123"],

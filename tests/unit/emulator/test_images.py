@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.emulator import images
+from deploy.emulator import image_making, images
 from deploy.emulator.machines import Machine, machine_called
 from deploy.emulator.user_lands import BUSYBOX, UserLand
 from deploy.errors import ImageFailed
@@ -26,9 +26,9 @@ FILES = {"kernel": b"a kernel", "initrd": b"a first root"}
 
 def document(machine: Machine = RISCV64, land: UserLand = BUSYBOX) -> dict[str, object]:
     return {
-        "form": images.FORM,
-        "name": images.image_name(machine, land),
-        "recipe": images._recipe(machine, land),
+        "form": image_making.FORM,
+        "name": image_making.image_name(machine, land),
+        "recipe": image_making.recipe(machine, land),
         "kernel_release": "6.12.1-riscv64",
         "made_at": "2026-01-02T03:04:05Z",
         "packages": ["busybox-static_1 0123"],
@@ -38,7 +38,7 @@ def document(machine: Machine = RISCV64, land: UserLand = BUSYBOX) -> dict[str, 
 
 def put(machine: Machine = RISCV64, land: UserLand = BUSYBOX) -> Path:
     """An image as it stands in the cache, a tiny one."""
-    folder = images.images_folder() / images.image_name(machine, land)
+    folder = images.images_folder() / image_making.image_name(machine, land)
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in FILES.items():
         (folder / name).write_bytes(data)
@@ -56,7 +56,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         assert running.acquire(blocking=False), "two make the same image at the same time"
         watch.note("making the image")
         time.sleep(0.3)
-        names.append(images.image_name(machine, land))
+        names.append(image_making.image_name(machine, land))
         put(machine, land)
         running.release()
         found = images._read(images.images_folder() / names[-1])
@@ -94,7 +94,7 @@ def test_how_qemu_is_started_is_no_part_of_the_recipe(made: list[str]) -> None:
 
 def test_an_image_of_an_older_form_is_made_anew(made: list[str]) -> None:
     folder = put()
-    (folder / "image.json").write_text(json.dumps({**document(), "form": images.FORM - 1}))
+    (folder / "image.json").write_text(json.dumps({**document(), "form": image_making.FORM - 1}))
     assert images.listing() == []
     images.image_for(RISCV64, BUSYBOX)
     assert made == [NAME]
@@ -280,3 +280,43 @@ def test_an_image_is_removed_under_no_makers_hands(monkeypatch: pytest.MonkeyPat
     with images._locked(NAME), pytest.raises(ImageFailed, match="another command"):
         images.prune()
     assert [image.name for image in images.listing()] == [NAME]
+
+
+@pytest.mark.parametrize(
+    ("other", "at_a_time"),
+    [((RISCV64, dataclasses.replace(BUSYBOX, name="another")), 1), ((machine_called("arm64"), BUSYBOX), 2)],
+    ids=["one architecture", "two architectures"],
+)
+def test_one_apt_root_is_used_by_one_maker_at_a_time(
+    other: tuple[Machine, UserLand], at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetching: list[str] = []
+    most: list[int] = []
+
+    def fetch(packages: object, machine: Machine, land: UserLand, into: Path, watch: images.Watch) -> list[Path]:
+        fetching.append(land.name)
+        time.sleep(0.3)
+        most.append(len(fetching))
+        fetching.remove(land.name)
+        into.mkdir()
+        return []
+
+    def make(files: list[Path], machine: Machine, land: UserLand, folder: Path) -> None:
+        for name, data in FILES.items():
+            (folder / name).write_bytes(data)
+        (folder / "image.json").write_text(json.dumps(document(machine, land)))
+
+    monkeypatch.setattr(images, "packages_for", lambda *about: about)
+    monkeypatch.setattr(images, "fetch", fetch)
+    monkeypatch.setattr(images, "make", make)
+    found: list[images.Image] = []
+    threads = [
+        threading.Thread(target=lambda each=each: found.append(images.image_for(*each)))
+        for each in ((RISCV64, BUSYBOX), other)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(found) == 2 and max(most) == at_a_time
+    assert {path.name for path in images.images_folder().iterdir() if path.is_dir()} == {each.name for each in found}
