@@ -15,14 +15,18 @@ from deploy.model.layout import Layout
 from deploy.transport.protocol import Script
 
 
-def observe_script(layout: Layout, framing: Framing) -> Script:
-    """Ask for the running gateway and for its own word on its health (`status --json`, no forwarding needed)."""
+def observe_script(layout: Layout, framing: Framing, *, ask_it: bool = True) -> Script:
+    """Ask for the running gateway and, with `ask_it`, for its own word on its health (`status --json`, no forwarding).
+
+    A program that is no gateway is not asked: it would take the words for something else.
+    """
     prefix, binary = quote_path(layout.prefix), quote_path(f"{layout.current}/{layout.name}")
+    status = f"{binary} status --json --config {quote_path(layout.config)} 2>/dev/null" if ask_it else ":"
     text = (
         framing.prelude()
         + f'{HASH}{RUNNING}prefix={prefix}\npid=$(running_pid "$prefix/run/gateway.pid")\n'
         + framing.section("running", RUNNING_QUESTION)
-        + framing.section("status", f"{binary} status --json --config {quote_path(layout.config)} 2>/dev/null")
+        + framing.section("status", status)
         + framing.close()
     )
     return Script(title="look at the running gateway", text=text, changes=False)

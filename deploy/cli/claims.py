@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 
 from deploy import deployments
@@ -76,6 +77,7 @@ def record_of(job: Job, place: Place) -> Deployment:
         limits=limits,
         health_port=job.plan.config.health_port,
         base_url=job.plan.config.base_url or "",
+        command=None if job.plan.command is None else shlex.join(job.plan.command),
         machine=place.machine,
         circumstances=circumstances_of(job.built),
     )

@@ -33,6 +33,7 @@ from deploy.steps.face import Job
         "emulate",
         "source",
         "package",
+        "command",
         "tags",
         "ldflags",
         "version",
@@ -65,6 +66,7 @@ def deploy(
     emulate: bool = False,
     source: str = "",
     package: str = "",
+    command: str = "",
     tags: str = "",
     ldflags: str = "",
     version: str = "",
@@ -100,6 +102,7 @@ def deploy(
     wishes = Wishes(
         source=source,
         package=package,
+        command=command,
         tags=tags,
         ldflags=ldflags,
         version=version,
@@ -160,14 +163,14 @@ def show_deployment(screen: Shows, job: Job, place: Place, *, explain: bool) -> 
     screen.pairs("Deployed", rows)
     if explain and job.reading:
         screen.pairs("Evidence", evidence_rows(job.reading))
-    screen.say("\n".join(next_commands(place)))
+    screen.say("\n".join(next_commands(place, is_gateway=job.plan.command is None)))
 
 
-def next_commands(place: Place) -> list[str]:
+def next_commands(place: Place, *, is_gateway: bool = True) -> list[str]:
     """What a newcomer can try now, each with what it is for."""
     flags = place.flags
     commands = [(f"memory {flags} --explain", "every proof behind the figure")]
-    if place.kept is not None:
+    if place.kept is not None and is_gateway:
         commands.insert(0, (f"chat {flags}", "talk to the gateway as a user would"))
         commands.append((f"memory.live {flags} --messages 200", "more messages, and the figure after them"))
     commands.append((f"status {flags}", "also: logs, stop, start, restart, uninstall"))

@@ -49,6 +49,7 @@ class Row:
     help=help_for(
         "source",
         "package",
+        "command",
         "tags",
         "ldflags",
         "messages",
@@ -69,6 +70,7 @@ def matrix(
     boards: str = ",".join(BOARDS),
     source: str = "",
     package: str = "",
+    command: str = "",
     tags: str = "",
     ldflags: str = "",
     messages: str = "1000",
@@ -91,6 +93,7 @@ def matrix(
     flags = {
         "source": source,
         "package": package,
+        "command": command,
         "tags": tags,
         "ldflags": ldflags,
         "messages": messages,

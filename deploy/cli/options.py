@@ -44,6 +44,7 @@ HELP = {
     "package": "the main package inside the source, such as ./cmd/picoclaw",
     "tags": "build tags, with commas between",
     "ldflags": "more linker flags, after slimdeploy's own",
+    "command": 'for a program that is no gateway: the arguments it is started with (" " for none); it is read idle',
     "version": "the version that the binary tells; without it the source decides",
     "base_url": "a Bot API server of your own instead of https://api.telegram.org",
     "config_file": "a PicoClaw config (JSON, mode 0600) that goes along: allow_from, the model that answers, its key",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,20 +35,35 @@ class Wishes:
     memory_limit: str = ""
     gc_percent: str = ""
     max_procs: str = ""
+    command: str = ""
 
 
 def plan_for(place: Place, wishes: Wishes) -> Plan:
     """The plan. Raises UsageError's leaves; asks for a token where none is given and somebody can be asked."""
     board = place.board
+    command = _command(wishes)
     return Plan(
         board=board,
         source=source_of(wishes, board.tags),
         limits=options.limits(board.limits, wishes.memory_limit, wishes.gc_percent, wishes.max_procs),
-        config=_config(place, wishes),
+        config=_config(place, wishes) if command is None else GatewayConfig(Secret(b"")),
         prefix=options.prefix(wishes.prefix) or board.prefix,
         prefix_is_fixed=bool(wishes.prefix),
         version=wishes.version,
+        command=command,
     )
+
+
+def _command(wishes: Wishes) -> tuple[str, ...] | None:
+    """The arguments of a program that is no gateway; None for a gateway. Raises UsageError."""
+    if not wishes.command:
+        return None
+    if not wishes.source:
+        raise UsageError("--command is for a program of your own: name its tree with --source")
+    try:
+        return tuple(shlex.split(wishes.command))
+    except ValueError as error:
+        raise UsageError(f"--command: {error}") from None
 
 
 def source_of(wishes: Wishes, board_tags: tuple[str, ...]) -> Source:

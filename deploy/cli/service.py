@@ -51,7 +51,8 @@ def status(
     place = reaching.choose(board, host, emulate=emulate)
     with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
         layout = reaching.installed_layout(transport, place, prefix)
-        rows = _status_rows(transport, layout)
+        record = deployments.recall(place.board.name, str(place.host), place.machine)
+        rows = _status_rows(transport, layout, ask_it=record is None or record.command is None)
     if json:
         print(json_format.dumps({"board": place.board.name, "host": transport.host, **rows}, indent=2))
     else:
@@ -60,9 +61,10 @@ def status(
     return 0 if rows["running"] else NOT_RUNNING
 
 
-def _status_rows(transport: Transport, layout: Layout) -> dict[str, object]:
+def _status_rows(transport: Transport, layout: Layout, *, ask_it: bool = True) -> dict[str, object]:
     framing = Framing.new()
-    running, said = parse_observation(framing, must(transport, observe_script(layout, framing)).stdout)
+    answer = must(transport, observe_script(layout, framing, ask_it=ask_it))
+    running, said = parse_observation(framing, answer.stdout)
     rows: dict[str, object] = {"running": running is not None, "prefix": layout.prefix}
     if running:
         rows |= {
@@ -72,6 +74,8 @@ def _status_rows(transport: Transport, layout: Layout) -> dict[str, object]:
             "limits": " ".join(f"{name}={value}" for name, value in sorted(running.limits.items())),
             "restarted_when_it_ends": running.supervised,
         }
+    if not ask_it:
+        return rows
     try:
         health = parse_health(said)
     except BadAnswer:

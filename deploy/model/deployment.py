@@ -23,6 +23,8 @@ class Deployment:
     health_port: int
     base_url: str = ""
     """The Bot API server that the gateway was told to use, "" for Telegram's own."""
+    command: str | None = None
+    """The arguments of a program that is no gateway, None for a gateway."""
     machine: str = ""
     """The emulated machine that stood for the board, "" for the board itself."""
     circumstances: dict[str, str] = field(default_factory=dict)

@@ -41,6 +41,8 @@ class Detached:
     layout: Layout
     limits: Limits
     arguments: tuple[str, ...] = ("gateway",)
+    takes_config: bool = True
+    """Whether `--config PATH` follows the arguments."""
     lasts_s: int | None = None
     """After how many seconds it ends by itself, for a gateway whose owner may lose the board; None for never."""
 
@@ -54,7 +56,7 @@ class Detached:
         layout = self.layout
         exports = " ".join(f"{name}={quote(value)}" for name, value in self.limits.environment().items())
         binary, config = quote_path(f"{layout.current}/{layout.name}"), quote_path(layout.config)
-        command = " ".join([binary, *map(quote, self.arguments), "--config", config])
+        command = " ".join([binary, *map(quote, self.arguments), *(("--config", config) if self.takes_config else ())])
         return f"""\
 #!/bin/sh
 # Keeps the gateway running under its limits until it gets TERM. Written by slimdeploy; a deployment overwrites it.

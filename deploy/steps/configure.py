@@ -17,7 +17,9 @@ class Configure:
     title: str = "Configure"
 
     def skip(self, job: Job) -> str | None:
-        """Files on the board that hold just these bytes."""
+        """Files on the board that hold just these bytes; or a program that is no gateway."""
+        if job.plan.command is not None:
+            return "this program gets no config"
         return None if differing(job) else "the config on the board says the same already"
 
     def commands(self, job: Job) -> tuple[Script | LocalCommand, ...]:
@@ -49,7 +51,9 @@ class Configure:
 def differing(job: Job) -> list[str]:
     """The paths whose text on the board is not what the plan says, in the order in which they are written."""
     layout, installed, config = job.layout, job.known.installed, job.plan.config
-    paths = []
+    paths: list[str] = []
+    if job.plan.command is not None:
+        return paths
     if config.ca_sha256 and config.ca_sha256 != installed.ca_sha256:
         paths.append(layout.ca_file)
     if config.sha256(layout.ca_file) != installed.config_sha256:

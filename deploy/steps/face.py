@@ -32,6 +32,8 @@ class Plan:
     """Whether the user named the prefix: then no other is taken where it is not writable."""
     version: str = ""
     """The version that the binary tells; "" lets the source decide."""
+    command: tuple[str, ...] | None = None
+    """The arguments of a program that is no gateway: it gets no config, and is asked nothing. None for a gateway."""
 
 
 @dataclass(slots=True)
@@ -74,6 +76,8 @@ class Job:
     @property
     def service(self) -> Detached:
         """The service manager that keeps the gateway running."""
+        if self.plan.command is not None:
+            return Detached(self.layout, self.plan.limits, self.plan.command, takes_config=False)
         return Detached(self.layout, self.plan.limits)
 
     @property

@@ -134,6 +134,8 @@ def refuse(job: Job, facts: HostFacts, now_s: int) -> None:
     if abs(facts.clock_s - now_s) > CLOCK_TOLERANCE_S:
         when = time.strftime("%Y-%m-%d", time.gmtime(min(max(0, facts.clock_s), _LAST_DATE_S)))
         raise Refused("clock_off", f"the board's clock says {when}; no TLS certificate will be valid there", host)
+    if plan.command is not None:
+        return  # what such a program trusts, and where it listens, is its own business
     if not facts.ca_bundle and plan.config.ca_pem is None:
         raise Refused("no_ca_bundle", "the board has no CA bundle, so it can't check Telegram's certificate", host)
     if facts.port_taken:

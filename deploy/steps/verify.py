@@ -62,10 +62,12 @@ class Verify:
             return ()
         dropped = _unneeded(job) if job.switched or Start().skip(job) is None else []
         removal = (drop_releases(job.layout, dropped),) if dropped else ()
-        return (observe_script(job.layout, Framing.new()), *removal)
+        return (observe_script(job.layout, Framing.new(), ask_it=job.plan.command is None), *removal)
 
     def run(self, job: Job, observer: Observer) -> str:
         """Raises NotReady, with the end of the log, where the gateway is not or does not stay ready."""
+        if job.plan.command is not None:
+            return self._verify_program(job, observer)
         port = job.plan.config.health_port
         if not job.switched:
             health = self._wait_until_ready(job, observer)
@@ -79,15 +81,31 @@ class Verify:
         if not health.ready:
             raise self._not_ready(job, f"the gateway was ready and is not any more: {telegram(health)}")
         job.committed = True
+        self._drop_unneeded(job, observer)
+        return f"/ready answers on port {port}, the same process for {self.settle_s:g} s, limits in force"
+
+    def undo(self, job: Job) -> None:
+        """Nothing was changed."""
+
+    def _verify_program(self, job: Job, observer: Observer) -> str:
+        """A program that is no gateway can't be asked: it has to run, and to run on."""
+        if not job.switched:
+            check(job, self._running(job))
+            job.committed = True
+            return "it runs, limits in force"
+        observer.note(f"settling for {self.settle_s:g} s")
+        self.sleep(self.settle_s)
+        check(job, self._running(job))
+        job.committed = True
+        self._drop_unneeded(job, observer)
+        return f"the same process for {self.settle_s:g} s, limits in force"
+
+    def _drop_unneeded(self, job: Job, observer: Observer) -> None:
         if dropped := _unneeded(job):
             try:
                 must(job.transport, drop_releases(job.layout, dropped))
             except HostError as error:  # the deployment is done all the same; the next one tries again
                 observer.note(f"releases that are not needed any more are still there: {error.problem}")
-        return f"/ready answers on port {port}, the same process for {self.settle_s:g} s, limits in force"
-
-    def undo(self, job: Job) -> None:
-        """Nothing was changed."""
 
     def _wait_until_ready(self, job: Job, observer: Observer) -> Health:
         port = job.plan.config.health_port
@@ -121,6 +139,11 @@ class Verify:
         if running is None:
             raise self._not_ready(job, "the gateway has ended")
         return running, parse_health(status)
+
+    def _running(self, job: Job) -> Running | None:
+        framing = Framing.new()
+        completed = must(job.transport, observe_script(job.layout, framing, ask_it=False))
+        return parse_observation(framing, completed.stdout)[0]
 
     def _not_ready(self, job: Job, problem: str) -> NotReady:
         return NotReady(problem, job.transport.host, log=log_tail(job.transport, job.layout))
