@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from deploy.emulator import flash, qemu
+from deploy.emulator.boot_files import BootFiles
 from deploy.emulator.console import Console
 from deploy.emulator.control import Control
 from deploy.emulator.guest import Door, Guest
 from deploy.emulator.link import Link
+from deploy.emulator.machine_settings import Settings
 from deploy.emulator.machines import Machine, machine_called
-from deploy.emulator.private_files import appending, create, replacing
+from deploy.emulator.private_files import appending, create
 from deploy.emulator.processes import start_ticks
 from deploy.emulator.switches import Switches
 from deploy.errors import LoopbackFailed
@@ -46,28 +48,6 @@ BOOT_S = 120.0
 
 _PORT_TRIES = 5
 _RECONNECT_PAUSE_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What `emulated.py` wrote for us. Sizes in KiB; latency one way, in seconds; bandwidth in bits a second."""
-
-    machine: str
-    image: str
-    """The image's folder."""
-    memory_kib: int
-    """What Linux is to see."""
-    disk_kib: int
-    health_port: int
-    latency_s: float = 0.0
-    bandwidth_bits: float = 0.0
-    switches: dict[str, Any] | None = None
-
-    @classmethod
-    def read(cls, folder: Path) -> Settings:
-        """From the board's folder; keys that are not ours are left to others."""
-        found = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-        return cls(**{key: value for key, value in found.items() if key in cls.__dataclass_fields__})
 
 
 class Served:
@@ -92,6 +72,7 @@ class Served:
     async def serve(self) -> None:
         """Serve until SIGTERM, or until the machine powers itself off."""
         self._write_keys()
+        self._files = BootFiles(self._folder, Path(self._settings.image))
         await self._api.start()
         create(self._folder / "ca.pem", self._api.ca_pem)
         control = Control(_WithPower(Operations(self._api), self), self._secret())
@@ -164,14 +145,16 @@ class Served:
         self._up.set()
 
     def _write_initrd(self, *, make_only: bool) -> None:
-        settings = qemu.settings_archive(
-            self._name,
-            self._public(self._user_key),
-            qemu.dropbear_host_key(self._host_key.private_bytes_raw(), self._host_key.public_key().public_bytes_raw()),
-            self._switches.text(int(time.time()), make_only=make_only),
+        self._files.end_with(
+            qemu.settings_archive(
+                self._name,
+                self._public(self._user_key),
+                qemu.dropbear_host_key(
+                    self._host_key.private_bytes_raw(), self._host_key.public_key().public_bytes_raw()
+                ),
+                self._switches.text(int(time.time()), make_only=make_only),
+            )
         )
-        with replacing(self._folder / "initrd") as file:
-            file.write((Path(self._settings.image) / "initrd").read_bytes() + settings)
 
     async def _lead_back(self) -> None:
         """The guest's way to the Bot API stand-in, at the port that it has here too."""
@@ -198,8 +181,12 @@ class Served:
         while guest.runs:
             with suppress(OSError, asyncssh.Error, TimeoutError):
                 self._connection = await self._door.open()
-                await self._lead_back()
-                return
+                try:
+                    await self._lead_back()
+                    return
+                except BaseException:
+                    self._connection.abort()  # or each try would leave one open, two a second
+                    raise
             await asyncio.sleep(_RECONNECT_PAUSE_S)
 
     async def _say_up(self, guest: Guest, port: int, control_port: int) -> None:
@@ -232,8 +219,8 @@ class Served:
         return qemu.arguments(
             self._machine,
             qemu.program_of(self._machine),
-            kernel=Path(self._settings.image) / "kernel",
-            initrd=self._folder / "initrd",
+            kernel=self._files.kernel,
+            initrd=self._files.initrd,
             flash=flash_file,
             memory_kib=self._memory_kib(),
             ssh_port=port,
@@ -307,6 +294,8 @@ def main() -> None:
         asyncio.run(Served(name, folder, Settings.read(folder)).serve())
     except LoopbackFailed as error:
         sys.exit(error.problem)
+    except (OSError, asyncssh.Error) as error:
+        sys.exit(f"the emulated board {name} ended: {error or type(error).__name__}")
 
 
 if __name__ == "__main__":

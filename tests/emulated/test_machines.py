@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import asyncssh
 import pytest
-from emulated_board import TOKEN, EmulatedBoard, gone, listening, slot
+from emulated_board import TOKEN, EmulatedBoard, connections, gone, listening, slot
 
 pytestmark = pytest.mark.install_check
 
@@ -49,6 +52,24 @@ def test_the_guest_reaches_nothing_of_the_host_but_the_bot_api(board: EmulatedBo
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["ok"] is True
 
 
+def test_a_board_that_is_up_boots_again_though_its_image_is_gone(
+    image_of: Callable[[str], Path], emulated_cache: Path
+) -> None:
+    image = image_of("armv7")
+    with slot(emulated_cache), tempfile.TemporaryDirectory(prefix="emulated-") as folder:
+        own = Path(folder) / "image"
+        shutil.copytree(image, own)
+        board = EmulatedBoard(Path(folder) / "board", "armv7", own)
+        try:
+            shutil.rmtree(own)
+            board.ask("power_cut")
+            board.wait_for_boot(2)
+            assert board.run("uname -m").out.strip() == UNAME["armv7"]
+        finally:
+            board.stop()
+        assert board.daemon.returncode == 0, board.words()
+
+
 def test_a_power_cut_loses_nothing_that_was_synced_and_the_board_boots_again(board: EmulatedBoard) -> None:
     boots = board.ask("boots")["boots"]
     qemu = board.qemu
@@ -62,6 +83,32 @@ def test_a_power_cut_loses_nothing_that_was_synced_and_the_board_boots_again(boa
     assert set(board.qemu).isdisjoint(qemu)
     answer = board.over_tls(f"GET /bot{TOKEN}/getMe HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 200 "), "the way back to the Bot API is there again"
+
+
+def test_a_way_back_that_is_blocked_for_a_while_is_there_again_and_leaves_no_connection_open(
+    board: EmulatedBoard,
+) -> None:
+    port = board.state["bot_api_port"]
+    block = f"""
+for pid in $(pidof dropbear); do [ $pid = $(cat /run/dropbear.pid) ] || kill $pid; done
+for i in 1 2 3 4 5; do timeout 5 nc -l -p {port} -s 127.0.0.1 && break; done
+"""
+    board.run(f"setsid sh -c '{block}' </dev/null >/dev/null 2>&1 &")
+    time.sleep(4)  # eight tries, at two a second
+    assert connections(board.daemon.pid, board.state["port"]) <= 1
+    until_s = time.monotonic() + 30
+    request = b"GET /bot" + TOKEN.encode() + b"/getMe HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    while not answers(board, request):
+        assert time.monotonic() < until_s, board.words()
+        time.sleep(0.5)
+    assert connections(board.daemon.pid, board.state["port"]) == 1
+
+
+def answers(board: EmulatedBoard, request: bytes) -> bool:
+    try:
+        return board.over_tls(request).startswith(b"HTTP/1.1 200 ")
+    except (OSError, asyncssh.Error):
+        return False
 
 
 def test_what_the_daemon_writes_is_for_its_owner_alone(board: EmulatedBoard) -> None:

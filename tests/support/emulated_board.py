@@ -166,7 +166,7 @@ class EmulatedBoard:
 
 def listening(pids: list[int]) -> set[tuple[str, str]]:
     """Protocol and local address, in hexadecimal, of what those processes listen at (proc(5), /proc/net/tcp)."""
-    sockets = {str(link.readlink()) for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    sockets = _sockets(pids)
     found = set()
     for protocol in ("tcp", "tcp6", "udp", "udp6"):
         table = Path(f"/proc/net/{protocol}")
@@ -176,6 +176,20 @@ def listening(pids: list[int]) -> set[tuple[str, str]]:
             if waits and f"socket:[{fields[9]}]" in sockets:
                 found.add((protocol, fields[1].partition(":")[0]))
     return found
+
+
+def connections(pid: int, port: int) -> int:
+    """How many TCP connections to a port a process has that are established (proc(5), /proc/net/tcp)."""
+    sockets = _sockets([pid])
+    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return sum(
+        fields[2].endswith(f":{port:04X}") and fields[3] == "01" and f"socket:[{fields[9]}]" in sockets
+        for fields in lines
+    )
+
+
+def _sockets(pids: list[int]) -> set[str]:
+    return {str(link.readlink()) for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
 
 
 def children(parent: int) -> list[int]:
