@@ -175,7 +175,7 @@ def show(rows: Sequence[Row]) -> None:
 
     screen = Screen()
     screen.table("", ("board", "VmRSS", "±", "VmHWM", "RssAnon", "RssFile", "verdict"), [_cells(row) for row in rows])
-    screen.say("Sizes in KiB; VmHWM is the peak under the messages.")
+    screen.say("Sizes in KiB. VmHWM is the peak: under the messages, or since the start where none were sent.")
     for row in rows:
         screen.say(f"{row.board}: {row.problem or _circumstances(row)}")
 
@@ -191,7 +191,7 @@ def _circumstances(row: Row) -> str:
     artifact = row.document.get("artifact") or {}
     about = row.document.get("circumstances") or {}
     live = row.document.get("live") or {}
-    parts = [str(about.get("kernel", "")), str(artifact.get("target", ""))]
+    parts = [f"Linux {about['kernel']}" if "kernel" in about else "", str(artifact.get("target", ""))]
     if "size_bytes" in artifact:
         parts.append(f"binary {artifact['size_bytes']:,} bytes")
     if live:
