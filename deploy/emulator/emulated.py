@@ -41,8 +41,8 @@ class Wanted:
 def up(board: Board, wanted: Wanted | None = None, watch: Watch | None = None) -> KeptBoard:
     """The board's emulated machine, brought up where it is not; its image is made first where there is none.
 
-    Raises UsageError where it is up and was asked for otherwise, Unsupported where
-    there is no machine for it or no QEMU, ImageFailed, LoopbackFailed.
+    Raises UsageError where it is up and was asked for otherwise, or where the machine can't have so much or so little
+    memory; Unsupported where there is no machine for it or no QEMU, ImageFailed, LoopbackFailed.
     """
     from deploy.emulator import qemu
     from deploy.emulator.images import image_for
@@ -57,8 +57,10 @@ def up(board: Board, wanted: Wanted | None = None, watch: Watch | None = None) -
             raise Unsupported(
                 f"the kernel of {machine.title} has no memory controller in cgroup v1; mipsle boards' has"
             )
+        settings = _settings(board, wanted or Wanted())
+        machine.refuse_memory(settings["memory_kib"])
         image = image_for(machine, BUSYBOX, watch)
-        settings = _settings(board, wanted or Wanted()) | {"machine": machine.name, "image": str(image.folder)}
+        settings |= {"machine": machine.name, "image": str(image.folder)}
         running, was_up = KEEPER.up(board.name, settings, watch.note if watch else None)
         if not was_up:
             return running

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from deploy.emulator import flash, qemu
 from deploy.emulator.boot_files import BootFiles
-from deploy.emulator.console import Console
+from deploy.emulator.console import Console, last_lines
 from deploy.emulator.control import Control
 from deploy.emulator.guest import Door, Guest
 from deploy.emulator.link import Link
@@ -48,6 +48,7 @@ BOOT_S = 120.0
 
 _PORT_TRIES = 5
 _RECONNECT_PAUSE_S = 0.5
+_NO_WAY = (OSError, asyncssh.Error, asyncssh.ChannelListenError)  # the last is no asyncssh.Error
 
 
 class Served:
@@ -71,7 +72,7 @@ class Served:
 
     async def serve(self) -> None:
         """Serve until SIGTERM, or until the machine powers itself off."""
-        self._write_keys()
+        create(self._folder / "id_ed25519", _private(self._user_key))
         self._files = BootFiles(self._folder, Path(self._settings.image))
         await self._api.start()
         create(self._folder / "ca.pem", self._api.ca_pem)
@@ -123,7 +124,7 @@ class Served:
                 break
             except LoopbackFailed:
                 # Another program may have taken the port between our look and QEMU's; then QEMU ends at once.
-                if not left or "host forwarding rule" not in _tail(self._folder / "console.log"):
+                if not left or "host forwarding rule" not in last_lines(self._folder / "console.log", 20):
                     raise
         if self._settings.latency_s or self._settings.bandwidth_bits:
             link = Link(port, latency_s=self._settings.latency_s, bits_per_s=self._settings.bandwidth_bits)
@@ -148,7 +149,7 @@ class Served:
         self._files.end_with(
             qemu.settings_archive(
                 self._name,
-                self._public(self._user_key),
+                _openssh(self._user_key),
                 qemu.dropbear_host_key(
                     self._host_key.private_bytes_raw(), self._host_key.public_key().public_bytes_raw()
                 ),
@@ -179,7 +180,7 @@ class Served:
 
     async def _reconnect(self, guest: Guest) -> None:
         while guest.runs:
-            with suppress(OSError, asyncssh.Error, TimeoutError):
+            with suppress(*_NO_WAY):
                 self._connection = await self._door.open()
                 try:
                     await self._lead_back()
@@ -192,8 +193,7 @@ class Served:
     async def _say_up(self, guest: Guest, port: int, control_port: int) -> None:
         asked = await self._connection.run("uname -r; sed -n 's/^MemTotal: *//p' /proc/meminfo")
         release, seen = (*str(asked.stdout).splitlines(), "", "")[:2]
-        public = _asyncssh(self._host_key).export_public_key("openssh").decode().strip()
-        create(self._folder / "known_hosts", f"[127.0.0.1]:{port} {public}\n".encode())
+        create(self._folder / "known_hosts", f"[127.0.0.1]:{port} {_openssh(self._host_key)}\n".encode())
         state = {
             "daemon": asdict(Process(os.getpid(), start_ticks(os.getpid()) or 0)),
             "user": "root",
@@ -234,14 +234,6 @@ class Served:
         create(self._folder / "control", secret.encode())
         return secret
 
-    def _write_keys(self) -> None:
-        private = self._user_key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-        create(self._folder / "id_ed25519", private)
-
-    @staticmethod
-    def _public(key: Ed25519PrivateKey) -> str:
-        return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
-
     def _progress(self, line: str) -> None:
         with appending(self._folder / "progress") as file:
             file.write(line.encode() + b"\n")
@@ -267,20 +259,21 @@ class _WithPower:
 
 
 def _asyncssh(key: Ed25519PrivateKey) -> asyncssh.SSHKey:
-    return asyncssh.import_private_key(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    return asyncssh.import_private_key(_private(key))
 
 
-def _tail(path: Path) -> str:
-    with suppress(OSError):
-        return path.read_bytes()[-2000:].decode("utf-8", "replace")
-    return ""
+def _private(key: Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+
+
+def _openssh(key: Ed25519PrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
 
 
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return int(probe.getsockname()[1])
 
 
 def main() -> None:
@@ -294,7 +287,7 @@ def main() -> None:
         asyncio.run(Served(name, folder, Settings.read(folder)).serve())
     except LoopbackFailed as error:
         sys.exit(error.problem)
-    except (OSError, asyncssh.Error) as error:
+    except _NO_WAY as error:
         sys.exit(f"the emulated board {name} ended: {error or type(error).__name__}")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deploy.errors import Unsupported
+from deploy.errors import Unsupported, UsageError
 from deploy.model.board import Board
 from deploy.model.target import Target
 
@@ -39,8 +39,26 @@ class Machine:
     include/linux/mm_types.h). On arm64 its bounce buffers and reserves grow with the memory too (measured)."""
     modules: tuple[str, ...] = ()
     """Kernel modules of this machine alone."""
+    least_kib: int = 0
+    """The least that its kernel and user land start with, as Linux sees it, a new flash made among it (measured)."""
+    most_kib: int | None = None
+    """The most that it can show Linux."""
+    most_why: str = ""
     cgroup_v1: bool = False
     """Whether its kernel has the memory controller of cgroup v1: CONFIG_MEMCG_V1 is off in Debian's 6.12."""
+
+    def refuse_memory(self, visible_kib: int) -> None:
+        """Raise UsageError where it can't run with so much for Linux to see, or can't show so much."""
+        if visible_kib < self.least_kib:
+            raise UsageError(
+                f"{self.title} boots with {self.least_kib // 1024} MiB or more, as Linux sees them: its kernel is "
+                f"larger than a vendor's (--memory {self.least_kib // 1024}MiB)"
+            )
+        if self.most_kib is not None and visible_kib > self.most_kib:
+            raise UsageError(
+                f"{self.title} shows Linux {self.most_kib // 1024} MiB at most: {self.most_why} "
+                f"(--memory {self.most_kib // 1024}MiB)"
+            )
 
     def memory_kib(self, visible_kib: int) -> int:
         """What QEMU has to give, in KiB and whole MiB, so that Linux sees `visible_kib` or a little more."""
@@ -60,6 +78,7 @@ _RISCV64 = Machine(
     debian_architecture="riscv64",
     kernel_package="linux-image-riscv64",
     kernel_kib=68_000,
+    least_kib=26 * 1024,
 )
 _ARM64 = Machine(
     name="arm64",
@@ -74,6 +93,7 @@ _ARM64 = Machine(
     kernel_package="linux-image-cloud-arm64",
     kernel_kib=31_500,
     kernel_share=46,
+    least_kib=28 * 1024,
 )
 _ARMV7 = Machine(
     name="armv7",
@@ -88,6 +108,7 @@ _ARMV7 = Machine(
     debian_architecture="armhf",
     kernel_package="linux-image-armmp",
     kernel_kib=20_400,
+    least_kib=40 * 1024,
 )
 _MIPSLE = Machine(
     name="mipsle",
@@ -103,6 +124,9 @@ _MIPSLE = Machine(
     kernel_kib=15_100,
     modules=("virtio_pci",),
     cgroup_v1=True,
+    least_kib=36 * 1024,
+    most_kib=236 * 1024,
+    most_why="its kernel has no high memory, and this board's low memory ends at 256 MiB",
 )
 _AMD64 = Machine(
     name="amd64",

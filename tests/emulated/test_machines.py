@@ -91,10 +91,11 @@ def test_a_way_back_that_is_blocked_for_a_while_is_there_again_and_leaves_no_con
     port = board.state["bot_api_port"]
     block = f"""
 for pid in $(pidof dropbear); do [ $pid = $(cat /run/dropbear.pid) ] || kill $pid; done
-for i in 1 2 3 4 5; do timeout 5 nc -l -p {port} -s 127.0.0.1 && break; done
+for i in 1 2 3 4 5; do timeout 8 nc -l -p {port} && break; done
 """
     board.run(f"setsid sh -c '{block}' </dev/null >/dev/null 2>&1 &")
     time.sleep(4)  # eight tries, at two a second
+    assert board.run("pidof nc").status == 0, "the port is taken"
     assert connections(board.daemon.pid, board.state["port"]) <= 1
     until_s = time.monotonic() + 30
     request = b"GET /bot" + TOKEN.encode() + b"/getMe HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 
 from deploy import catalogue
 from deploy.emulator.machines import MACHINES, Machine, machine_called, machine_for, not_covered
-from deploy.errors import Unsupported
+from deploy.errors import Unsupported, UsageError
 from deploy.model.board import Board
 from deploy.model.target import ELF_OF_GOARCH, Target
 
@@ -79,3 +81,29 @@ def test_names_are_told_apart_and_an_unknown_one_is_refused() -> None:
     assert len({machine.name for machine in MACHINES}) == len(MACHINES)
     with pytest.raises(LookupError):
         machine_called("vax")
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
+def test_the_bounds_of_memory_are_refused_on_their_outer_side_alone(machine: Machine) -> None:
+    machine.refuse_memory(machine.least_kib)
+    machine.refuse_memory(machine.most_kib or 2048 * MIB)
+    if machine.least_kib:
+        with pytest.raises(UsageError, match=rf"{machine.least_kib // MIB} MiB or more.*--memory"):
+            machine.refuse_memory(machine.least_kib - 1)
+    if machine.most_kib is not None:
+        with pytest.raises(UsageError, match=rf"{machine.most_kib // MIB} MiB at most: .*--memory"):
+            machine.refuse_memory(machine.most_kib + 1)
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
+def test_the_memory_of_a_catalogue_board_can_be_shown(board: Board) -> None:
+    if board.target.goarch != "mips":
+        machine_for(board.target).refuse_memory(board.ram_kib)
+
+
+def test_the_page_on_emulated_boards_tells_the_bounds() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "emulated.md").read_text()
+    for machine in MACHINES:
+        row = rf"^\| {'ARM' if machine.name == 'armv7' else machine.name} \| {machine.least_kib // MIB} MiB \|"
+        most = f" {machine.most_kib // MIB} MiB" if machine.most_kib else ""
+        assert not machine.least_kib or re.search(row + most, page, flags=re.MULTILINE), machine.name
