@@ -175,7 +175,7 @@ def show(rows: Sequence[Row]) -> None:
 
     screen = Screen()
     screen.table("", ("board", "VmRSS", "±", "VmHWM", "RssAnon", "RssFile", "verdict"), [_cells(row) for row in rows])
-    screen.say("Sizes in KiB. VmHWM is the peak: under the messages, or since the start where none were sent.")
+    screen.say("Sizes in KiB. VmHWM: the peak under the messages, else since the start.")
     for row in rows:
         screen.say(f"{row.board}: {row.problem or _circumstances(row)}")
 
