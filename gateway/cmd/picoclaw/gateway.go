@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"net"
 	"os"
 	"os/signal"
 	"strconv"
@@ -10,14 +9,10 @@ import (
 	"syscall"
 
 	"slimdeploy/gateway/internal/config"
-	"slimdeploy/gateway/internal/health"
 	"slimdeploy/gateway/internal/logline"
 )
 
-var (
-	errStranger = errors.New("something else than a gateway answers")
-	errUnusable = errors.New("the gateway can't run with this config")
-)
+var errUnusable = errors.New("the gateway can't run with this config")
 
 // runGateway serves until TERM or INT; what is under way then is ended in order.
 func runGateway(flag string) int {
@@ -37,14 +32,12 @@ func runGateway(flag string) int {
 		logline.Error("the gateway does not start", "error", err.Error())
 		return exitConfig
 	}
-	address := net.JoinHostPort(settings.Health.Host, strconv.Itoa(settings.Health.Port))
-	listener, err := net.Listen("tcp", address)
+	address, closeHealth, err := serveHealth(settings, channel.stats)
 	if err != nil {
 		logline.Error("the health port can't be had", "error", err.Error())
 		return exitFault
 	}
-	defer listener.Close()
-	go health.Serve(listener, channel.stats)
+	defer closeHealth()
 	startProfiler()
 
 	stop := make(chan struct{})

@@ -14,14 +14,15 @@ const (
 	exitOK         = 0
 	exitFault      = 1
 	exitUsage      = 2
-	exitNotRunning = 3  // of status, as LSB's init scripts have it
+	exitNotRunning = 3  // of status, as are the next and 0: LSB Core 5.0, "Init Script Actions"
+	exitUnknown    = 4  // of status: it can't be told
 	exitConfig     = 78 // EX_CONFIG of sysexits.h
 )
 
 const usage = `picoclaw: a Telegram bot gateway for tiny boards
 
   picoclaw gateway [--config FILE]          run the gateway until TERM or INT
-  picoclaw status [--config FILE] [--json]  is it running and connected? (exit code 3 where it does not run)
+  picoclaw status [--config FILE] [--json]  is it running, since when, and what did it do? (exit code 3: it is not)
   picoclaw version [--json]                 which version this is, and how it was built
   picoclaw simulate [--burst N] [--kinds LIST] [--json]
                                             what N messages take, without a network; also SIMULATE=1 BURST=N picoclaw gateway
@@ -30,7 +31,7 @@ const usage = `picoclaw: a Telegram bot gateway for tiny boards
 The config is FILE, else $PICOCLAW_HOME/config.json, else ~/.picoclaw/config.json:
   {"channels": {"telegram": {"enabled": true, "token": "…"}}, "gateway": {"host": "127.0.0.1", "port": 8080}}
 
-Exit codes: 0 fine, 1 a fault, 2 wrong usage, 3 not running, 78 a config or token that can't work.
+Exit codes: 0 fine, 1 a fault, 2 wrong usage, 3 not running, 4 status unknown, 78 a config or token that can't work.
 `
 
 func main() {

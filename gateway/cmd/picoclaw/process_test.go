@@ -44,8 +44,10 @@ func TestMain(m *testing.M) {
 }
 
 // program is built as a board gets it, once.
-var program = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(folder, "picoclaw")
+var program = sync.OnceValues(func() (string, error) { return built("picoclaw", tags) })
+
+func built(name, tags string) (string, error) {
+	path := filepath.Join(folder, name)
 	if runtime.GOOS == "windows" {
 		path += ".exe"
 	}
@@ -55,7 +57,7 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", errors.New(string(out))
 	}
 	return path, nil
-})
+}
 
 // telegramAPI is a Bot API over TLS that has a number of messages for whoever asks, and counts the replies.
 type telegramAPI struct {

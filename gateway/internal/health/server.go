@@ -1,3 +1,5 @@
+//go:build !nohealth
+
 package health
 
 import (
@@ -18,7 +20,7 @@ const (
 	maxLines       = 64
 )
 
-// Serve answers GET /health and GET /ready on listener, one request a connection, until the listener is closed.
+// Serve answers GET /health, GET /ready and GET /metrics on listener, one request a connection, until the listener is closed.
 func Serve(listener net.Listener, stats *Stats) {
 	places := make(chan struct{}, maxConnections)
 	for {
@@ -46,36 +48,49 @@ func exchange(conn net.Conn, stats *Stats) {
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(exchangeTime))
 	method, path, err := readRequest(conn)
-	status, body := 200, []byte(nil)
+	status, kind, size := 200, "application/json", 1024
 	switch {
 	case err != nil:
 		status = 400
 	case method != "GET" && method != "HEAD":
 		status = 405
 	case path == "/health":
-		body = stats.AppendJSON(make([]byte, 0, 512), "ok")
-	case path == "/ready" && stats.Ready():
-		body = stats.AppendJSON(make([]byte, 0, 512), "ok")
 	case path == "/ready":
-		status, body = 503, stats.AppendJSON(make([]byte, 0, 512), "not ready")
+		if !stats.Ready() {
+			status = 503
+		}
+	case path == "/metrics":
+		kind, size = metricsType, 3072
 	default:
 		status = 404
 	}
-	if body == nil {
-		body = []byte(`{"status":"` + reason[status] + "\"}\n")
-	}
-	answer := make([]byte, 0, 640)
+	answer := make([]byte, 0, size)
 	answer = append(answer, "HTTP/1.1 "...)
 	answer = strconv.AppendInt(answer, int64(status), 10)
-	answer = append(answer, " "+reason[status]+"\r\nContent-Type: application/json\r\nConnection: close\r\n"...)
+	answer = append(answer, " "+reason[status]+"\r\nContent-Type: "...)
+	answer = append(append(answer, kind...), "\r\nConnection: close\r\n"...)
 	if status == 405 {
 		answer = append(answer, "Allow: GET, HEAD\r\n"...)
 	}
-	answer = append(answer, "Content-Length: "...)
-	answer = strconv.AppendInt(answer, int64(len(body)), 10)
-	answer = append(answer, "\r\n\r\n"...)
-	if method != "HEAD" {
-		answer = append(answer, body...)
+	answer = append(answer, "Content-Length:      \r\n\r\n"...) // spaces before a value are allowed (RFC 9112, section 5)
+	start := len(answer)
+	switch {
+	case status == 503:
+		answer = stats.AppendJSON(answer, "not ready")
+	case status != 200:
+		answer = append(append(append(answer, `{"status":"`...), reason[status]...), "\"}\n"...)
+	case path == "/metrics":
+		answer = stats.AppendMetrics(answer)
+	default:
+		answer = stats.AppendJSON(answer, "ok")
+	}
+	at := start - len("\r\n\r\n")
+	for length := len(answer) - start; length > 0; length /= 10 {
+		at--
+		answer[at] = '0' + byte(length%10)
+	}
+	if method == "HEAD" {
+		answer = answer[:start]
 	}
 	conn.Write(answer)
 	if tcp, ok := conn.(*net.TCPConn); ok && (status == 400 || status == 405) {

@@ -1,3 +1,5 @@
+//go:build !nohealth
+
 package health
 
 import (

@@ -32,6 +32,9 @@ type Stats struct {
 	tls     string
 	cipher  string
 	nowFunc func() time.Time // for tests; nil means time.Now
+
+	collections uint32        // of garbage, when gcTime was told
+	gcTime      time.Duration // CPU time that they took
 }
 
 // NewStats starts counting; the gateway is "connecting" until the Bot API has answered.
