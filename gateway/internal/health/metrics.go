@@ -16,7 +16,7 @@ const metricsType = "text/plain; version=0.0.4; charset=utf-8"
 // TYPE line and one sample (prometheus.io/docs/instrumenting/exposition_formats). Memory is left out where the kernel
 // does not tell it: a 0 would be taken for a figure.
 func (s *Stats) AppendMetrics(to []byte) []byte {
-	// runtime/metrics would tell the same, for 24 KB of binary and some 80 KiB of resident memory.
+	// runtime/metrics would tell the same, for 12 KB of binary and 140 KiB of resident memory where it is scraped.
 	var heap runtime.MemStats
 	runtime.ReadMemStats(&heap)
 	to = append(to, "# HELP picoclaw_info The version of this gateway.\n# TYPE picoclaw_info gauge\npicoclaw_info{version="...)

@@ -41,6 +41,7 @@ type Provider struct {
 	settings Settings
 	client   *wire.Client
 	history  history
+	told     wire.Told
 
 	mu   sync.Mutex // held while the connection is in use
 	idle *time.Timer
@@ -71,8 +72,11 @@ func (p *Provider) Answer(chat int64, text string) (answer string, markdown bool
 	}
 	said, err := p.ask(chat, text)
 	p.idle = time.AfterFunc(idleTime, p.rest)
+	already := p.told.Already(err)
 	if err != nil {
-		logline.Error("the model did not answer", "error", err.Error())
+		if !already {
+			logline.Error("the model did not answer", "error", err.Error())
+		}
 		var failure *Failure
 		if errors.As(err, &failure) && failure.tooLong() {
 			p.history.forget(chat)

@@ -93,7 +93,9 @@ func (p *Poller) retry(stop <-chan struct{}, out Outgoing, err error) (sent bool
 			logline.Error("a reply could not be sent", "error", err.Error())
 			return false, nil
 		}
-		logline.Warn("a reply is tried again", "error", err.Error())
+		if !p.told.Already(err) {
+			logline.Warn("a reply is tried again", "error", err.Error())
+		}
 		if !rest(stop, wait(err, &pause)) {
 			return false, wire.ErrInterrupted
 		}

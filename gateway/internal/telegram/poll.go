@@ -51,6 +51,7 @@ type Poller struct {
 	unconfirmed bool
 	lastUpdate  time.Time
 	refused     refusals
+	told        wire.Told
 	current     int64      // the chat that is answered
 	typing      func()     // showTyping, made once
 	html        []byte     // the buffer for a reply's markup
@@ -193,6 +194,7 @@ func (p *Poller) again(stop <-chan struct{}, work func() error) error {
 	deleted := false
 	for {
 		err := work()
+		already := p.told.Already(err)
 		if err == nil || errors.Is(err, wire.ErrInterrupted) {
 			return err
 		}
@@ -214,7 +216,9 @@ func (p *Poller) again(stop <-chan struct{}, work func() error) error {
 		}
 		p.Stats.Failed(state, err.Error())
 		rests := wait(err, &pause)
-		logline.Warn("the Bot API is tried again", "error", err.Error(), "after", rests.Round(time.Millisecond).String())
+		if !already {
+			logline.Warn("the Bot API is tried again", "error", err.Error(), "after", rests.Round(time.Millisecond).String())
+		}
 		if !rest(stop, rests) {
 			return wire.ErrInterrupted
 		}

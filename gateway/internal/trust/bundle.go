@@ -50,7 +50,7 @@ func System() (bundle Bundle, ok bool) {
 
 // fromFiles adds the authorities of the first file that can be read; an error where there is none.
 func (b Bundle) fromFiles(reader *scanner) error {
-	problem := errNoBundle
+	problem := ErrNoBundle
 	for _, file := range b.Files {
 		err := reader.scan(file)
 		if err == nil {
@@ -79,7 +79,8 @@ func (b Bundle) fromFolders(reader *scanner) (any bool) {
 	return any
 }
 
-var errNoBundle = errors.New("there is no bundle of authorities, such as the package ca-certificates brings")
+// ErrNoBundle says that none of the bundle's files is there.
+var ErrNoBundle = errors.New("there is no bundle of authorities, such as the package ca-certificates brings")
 
 // scanner reads one file after the other, with the same buffers, and keeps the authorities that bear one of the names.
 type scanner struct {

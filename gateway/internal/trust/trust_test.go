@@ -86,7 +86,7 @@ func TestAnyOtherServerIsRefused(t *testing.T) {
 		"of another address":                {trusting(top), "127.0.0.2", []*authority{good}, &name},
 		"whose time is over":                {trusting(top), "api.test", []*authority{late}, &invalid},
 		"with headers in the bundle":        {File(file(t, []byte(headers))), "api.test", []*authority{good}, &unknown},
-		"without a bundle":                  {File(filepath.Join(t.TempDir(), "none")), "api.test", []*authority{good}, &errNoBundle},
+		"without a bundle":                  {File(filepath.Join(t.TempDir(), "none")), "api.test", []*authority{good}, &ErrNoBundle},
 		"with an empty one":                 {File(file(t, nil)), "api.test", []*authority{good}, &unknown},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -95,8 +95,8 @@ func TestAnyOtherServerIsRefused(t *testing.T) {
 			if !errors.As(err, &refused) {
 				t.Fatalf("it is trusted: %v", err)
 			}
-			if c.as == &errNoBundle {
-				if !errors.Is(err, errNoBundle) {
+			if c.as == &ErrNoBundle {
+				if !errors.Is(err, ErrNoBundle) {
 					t.Error(err)
 				}
 			} else if !errors.As(err, c.as) {
@@ -104,7 +104,7 @@ func TestAnyOtherServerIsRefused(t *testing.T) {
 			}
 		})
 	}
-	if err := File("x").verify(&tls.ConnectionState{PeerCertificates: []*x509.Certificate{good.certificate}}, ""); err == nil {
+	if err := File("x").verify(&tls.ConnectionState{PeerCertificates: []*x509.Certificate{good.certificate}}, "", time.Now()); err == nil {
 		t.Error("a server without a name is trusted")
 	}
 }
@@ -142,11 +142,11 @@ func TestAResumedSessionIsStillOfTheHost(t *testing.T) {
 		t.Fatal(resumed, err)
 	}
 	state := tls.ConnectionState{DidResume: true, PeerCertificates: []*x509.Certificate{server(t, top, time.Time{}).certificate}}
-	if File(path).verify(&state, "api.other") == nil {
+	if File(path).verify(&state, "api.other", time.Now()) == nil {
 		t.Error("it resumes with another host")
 	}
 	state.PeerCertificates[0] = server(t, top, time.Now().Add(-time.Hour)).certificate
-	if File(path).verify(&state, "api.test") == nil {
+	if File(path).verify(&state, "api.test", time.Now()) == nil {
 		t.Error("it resumes with a certificate whose time is over")
 	}
 }

@@ -16,7 +16,11 @@ func (b Bundle) Secure(config *tls.Config, host string) {
 	config.ServerName = host
 	config.InsecureSkipVerify = true
 	config.VerifyConnection = func(state tls.ConnectionState) error {
-		err := b.verify(&state, host)
+		now := time.Now()
+		if config.Time != nil {
+			now = config.Time()
+		}
+		err := b.verify(&state, host, now)
 		if err != nil {
 			return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
 		}
@@ -24,13 +28,13 @@ func (b Bundle) Secure(config *tls.Config, host string) {
 	}
 }
 
-func (b Bundle) verify(state *tls.ConnectionState, host string) error {
+func (b Bundle) verify(state *tls.ConnectionState, host string, now time.Time) error {
 	certificates := state.PeerCertificates
 	if host == "" || len(certificates) == 0 {
 		return errNoCertificate
 	}
 	server := certificates[0]
-	if state.DidResume && time.Now().Before(server.NotAfter) {
+	if state.DidResume && now.Before(server.NotAfter) {
 		// The session is one that was verified when it was made; it is kept in config, and only there. crypto/tls asks no
 		// more of a resumed one either.
 		return server.VerifyHostname(host)
@@ -44,7 +48,7 @@ func (b Bundle) verify(state *tls.ConnectionState, host string) error {
 		}
 	}
 	problem := b.fromFiles(&reader)
-	wanted := x509.VerifyOptions{DNSName: host, Roots: reader.pool, Intermediates: between}
+	wanted := x509.VerifyOptions{DNSName: host, Roots: reader.pool, Intermediates: between, CurrentTime: now}
 	_, err := server.Verify(wanted)
 	if err == nil || !b.fromFolders(&reader) {
 		if err != nil && problem != nil {

@@ -200,7 +200,7 @@ func (c *Client) connected(deadline time.Time) (net.Conn, error) {
 	if c.endpoint.TLS {
 		secured := tls.Client(conn, c.config)
 		if err := secured.Handshake(); err != nil {
-			return nil, err
+			return nil, explained(err, c.endpoint.Host, c.now())
 		}
 		state := secured.ConnectionState()
 		c.mu.Lock()
@@ -212,6 +212,14 @@ func (c *Client) connected(deadline time.Time) (net.Conn, error) {
 	}
 	c.reader.Reset(conn)
 	return conn, nil
+}
+
+// now is the time by which certificates are judged.
+func (c *Client) now() time.Time {
+	if c.config.Time != nil {
+		return c.config.Time()
+	}
+	return time.Now()
 }
 
 // dial makes the TCP connection. An Interrupt ends it, also while a name is looked up.
