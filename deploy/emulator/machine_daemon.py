@@ -78,9 +78,11 @@ class Served:
         create(self._folder / "ca.pem", self._api.ca_pem)
         control = Control(_WithPower(Operations(self._api), self), self._secret())
         control_port = await control.start()
-        ended = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+        ended, loop, booting = asyncio.Event(), asyncio.get_running_loop(), asyncio.current_task()
+        assert booting is not None  # we are one
+        loop.add_signal_handler(signal.SIGTERM, booting.cancel)
         guest, link, ssh_port = await self._first_boot()
+        loop.add_signal_handler(signal.SIGTERM, ended.set)
         try:
             await self._say_up(guest, ssh_port, control_port)
             machine = asyncio.create_task(self._keep(guest))
@@ -287,6 +289,8 @@ def main() -> None:
         asyncio.run(Served(name, folder, Settings.read(folder)).serve())
     except LoopbackFailed as error:
         sys.exit(error.problem)
+    except asyncio.CancelledError:
+        sys.exit(f"the emulated board {name} was ended while it booted")
     except _NO_WAY as error:
         sys.exit(f"the emulated board {name} ended: {error or type(error).__name__}")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from emulated_board import TOKEN, EmulatedBoard, connections, gone, listening, slot
+from emulated_board import TOKEN, EmulatedBoard, children, connections, gone, listening, slot, started
 
 pytestmark = pytest.mark.install_check
 
@@ -117,6 +117,28 @@ def test_what_the_daemon_writes_is_for_its_owner_alone(board: EmulatedBoard) -> 
     for path in board.folder.iterdir():
         if path.name not in ours:
             assert path.stat().st_mode & 0o077 == 0, path.name
+
+
+def test_a_board_that_is_ended_while_it_boots_goes_at_once_with_its_qemu(
+    image_of: Callable[[str], Path], emulated_cache: Path
+) -> None:
+    image = image_of("armv7")
+    with slot(emulated_cache), tempfile.TemporaryDirectory(prefix="emulated-") as folder:
+        daemon = started(Path(folder) / "board", "armv7", image)
+        try:
+            until_s = time.monotonic() + 30
+            while not (Path(folder) / "board" / "console.log").exists():
+                assert daemon.poll() is None and time.monotonic() < until_s
+                time.sleep(0.02)
+            qemu = children(daemon.pid)
+            assert len(qemu) == 1
+            daemon.terminate()
+            assert daemon.wait(5) == 1
+            assert all(gone(pid) for pid in qemu)
+        finally:
+            daemon.kill()
+            daemon.wait(20)
+        assert "ended while it booted" in (Path(folder) / "board" / "daemon.log").read_text()
 
 
 def test_no_qemu_outlives_a_daemon_that_was_killed(image_of: Callable[[str], Path], emulated_cache: Path) -> None:

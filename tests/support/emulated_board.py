@@ -42,17 +42,7 @@ class EmulatedBoard:
     def __init__(self, folder: Path, machine: str, image: Path, *, memory_kib: int = 64 * 1024, **more: Any) -> None:
         self.folder = folder
         self.machine = machine
-        folder.mkdir(mode=0o700, parents=True)
-        (folder / "token").write_text(TOKEN)
-        settings = {"machine": machine, "image": str(image), "memory_kib": memory_kib, "disk_kib": 32 * 1024}
-        (folder / "settings.json").write_text(json.dumps({**settings, "health_port": 8080, **more}))
-        with (folder / "daemon.log").open("wb") as log:
-            self.daemon = subprocess.Popen(
-                [sys.executable, "-m", "deploy.emulator.machine_daemon", machine, str(folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        self.daemon = started(folder, machine, image, memory_kib=memory_kib, **more)
         try:
             self._wait_for_state()
         except BaseException:
@@ -176,6 +166,23 @@ def listening(pids: list[int]) -> set[tuple[str, str]]:
             if waits and f"socket:[{fields[9]}]" in sockets:
                 found.add((protocol, fields[1].partition(":")[0]))
     return found
+
+
+def started(
+    folder: Path, machine: str, image: Path, *, memory_kib: int = 64 * 1024, **more: Any
+) -> subprocess.Popen[bytes]:
+    """A board's daemon in a new folder, as yet without a board that is up."""
+    folder.mkdir(mode=0o700, parents=True)
+    (folder / "token").write_text(TOKEN)
+    settings = {"machine": machine, "image": str(image), "memory_kib": memory_kib, "disk_kib": 32 * 1024}
+    (folder / "settings.json").write_text(json.dumps({**settings, "health_port": 8080, **more}))
+    with (folder / "daemon.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "deploy.emulator.machine_daemon", machine, str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
 
 
 def connections(pid: int, port: int) -> int:
