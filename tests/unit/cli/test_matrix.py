@@ -153,7 +153,9 @@ def test_the_table_has_the_figures_and_below_it_the_circumstances_within_80_colu
     assert cells["openwrt-mt7621"] == ["3,784", "12", "4,100", "2,052", "1,732", "PASS"]
     assert cells["licheerv"] == ["NOT", "MEASURED"], "what was not measured has no figure"
     words = " ".join(out.split())
-    assert "openwrt-mt7621: Linux 6.12.1-riscv64, linux/riscv64/rva20u64, binary 4,522,144 bytes, 1,000 messages" in words
+    assert (
+        "openwrt-mt7621: Linux 6.12.1-riscv64, linux/riscv64/rva20u64, binary 4,522,144 bytes, 1,000 messages" in words
+    )
     assert "the gateway does not run" in words
     assert "milkv-duo: the kernel panicked" in words and "and more" not in words
     assert max(len(line) for line in lines if "messages answered" not in line) <= 80
