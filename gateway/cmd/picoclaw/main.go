@@ -21,7 +21,7 @@ const (
 
 const usage = `picoclaw: a Telegram bot gateway for tiny boards
 
-  picoclaw gateway [--config FILE]          run the gateway until TERM or INT
+  picoclaw gateway [--config FILE]          run the gateway until TERM or INT; HUP: read the config again
   picoclaw status [--config FILE] [--json]  is it running, since when, and what did it do? (exit code 3: it is not)
   picoclaw version [--json]                 which version this is, and how it was built
   picoclaw simulate [--burst N] [--kinds LIST] [--json]

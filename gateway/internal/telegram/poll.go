@@ -56,6 +56,7 @@ type Poller struct {
 	typing      func()     // showTyping, made once
 	html        []byte     // the buffer for a reply's markup
 	sending     sync.Mutex // held while a reply is on its way
+	handling    sync.Mutex // held while a message is answered, for Between
 }
 
 // Run polls until stop is closed (then it returns nil) or the token is refused (ErrUnauthorized).
@@ -111,6 +112,7 @@ func (p *Poller) end(err error, interrupted <-chan struct{}) error {
 		defer watch.Stop()
 		if _, err := p.Bot.Updates(p.offset, 1, 0); err != nil {
 			logline.Warn("the last messages could not be confirmed", "error", err.Error())
+			p.kept.save(p.Bot.number(), p.offset)
 		}
 	}
 	return nil
@@ -138,19 +140,39 @@ func (p *Poller) round(stop <-chan struct{}, longest time.Duration) error {
 	p.unconfirmed = false
 	p.Stats.Answered(p.Bot.TLS())
 	for i := range updates {
-		update := &updates[i]
-		if update.ID < p.offset {
+		if updates[i].ID < p.offset {
 			continue
 		}
-		if err := p.receive(stop, &update.Message); err != nil {
+		if err := p.handle(stop, &updates[i], i < len(updates)-1); err != nil {
 			return err
-		}
-		p.offset, p.unconfirmed, p.lastUpdate = update.ID+1, true, time.Now()
-		if i < len(updates)-1 {
-			p.kept.save(p.Bot.number(), p.offset)
 		}
 	}
 	return nil
+}
+
+// handle answers the message of one update; more tells whether others of the same batch wait.
+func (p *Poller) handle(stop <-chan struct{}, update *Update, more bool) error {
+	p.handling.Lock()
+	defer p.handling.Unlock()
+	if stopped(stop) {
+		return wire.ErrInterrupted
+	}
+	if err := p.receive(stop, &update.Message); err != nil {
+		return err
+	}
+	p.offset, p.unconfirmed, p.lastUpdate = update.ID+1, true, time.Now()
+	if more {
+		p.kept.save(p.Bot.number(), p.offset)
+	}
+	return nil
+}
+
+// Between calls do while no message is being answered, so that it may change Access and what Handle does, or close stop.
+// It waits for an answer that is under way.
+func (p *Poller) Between(do func()) {
+	p.handling.Lock()
+	defer p.handling.Unlock()
+	do()
 }
 
 // receive answers one message, if it is a text that is for the bot, of somebody who is let in.
@@ -172,7 +194,11 @@ func (p *Poller) receive(stop <-chan struct{}, message *Message) error {
 	}
 	p.Stats.Inbound.Add(1)
 	p.current = message.Chat
-	return p.deliver(stop, message, p.Handle(message, p.typing))
+	reply := p.Handle(message, p.typing)
+	if reply.Text == "" && stopped(stop) {
+		return wire.ErrInterrupted // the answer was interrupted: it is asked for again after the restart
+	}
+	return p.deliver(stop, message, reply)
 }
 
 func (p *Poller) showTyping() {
@@ -244,6 +270,15 @@ func wait(err error, pause *time.Duration) time.Duration {
 	now := *pause
 	*pause = min(2*now, mostPause)
 	return now - rand.N(now/4)
+}
+
+func stopped(stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return true
+	default:
+		return false
+	}
 }
 
 // rest sleeps; false where stop was closed meanwhile.
