@@ -19,6 +19,7 @@ type document struct {
 	PID      int
 	Inbound  int
 	Outbound int
+	Refused  int
 	Errors   int
 	Telegram struct {
 		State      string
