@@ -21,6 +21,9 @@ func runGateway(flag string) int {
 	if settings == nil {
 		return code
 	}
+	// Before anybody can see that it runs: a HUP that is not caught is the end.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	program := narrow()
 	remark(settings)
 	channel, err := newChannel(settings, program)
@@ -36,8 +39,6 @@ func runGateway(flag string) int {
 	defer closeHealth()
 	startProfiler()
 
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	go obey(signals, channel, settings.Path, settings.Health)
 
 	logline.Info("started", "version", version, "target", target(), "health", address, "pid", strconv.Itoa(os.Getpid()))
