@@ -258,7 +258,7 @@ func TestTwoHundredReloadsUnderLoadLoseNothingAndLeaveNothing(t *testing.T) {
 	if last > first+24<<10 {
 		t.Errorf("the heap grew from %.0f to %.0f bytes", first, last)
 	}
-	if end > low+512 {
+	if end > low+1024 { // a drop of pages may not fall into a window
 		t.Errorf("VmRSS grew from %d to %d KiB", low, end)
 	}
 	start := time.Now()
