@@ -35,6 +35,11 @@ class Plan:
     command: tuple[str, ...] | None = None
     """The arguments of a program that is no gateway: it gets no config, and is asked nothing. None for a gateway."""
 
+    @property
+    def answers(self) -> bool:
+        """Whether it answers on its health port: a gateway does, unless the tag `nohealth` leaves that out."""
+        return self.command is None and "nohealth" not in self.source.tags
+
 
 @dataclass(slots=True)
 class Job:

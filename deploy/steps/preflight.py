@@ -138,7 +138,7 @@ def refuse(job: Job, facts: HostFacts, now_s: int) -> None:
         return  # what such a program trusts, and where it listens, is its own business
     if not facts.ca_bundle and plan.config.ca_pem is None:
         raise Refused("no_ca_bundle", "the board has no CA bundle, so it can't check Telegram's certificate", host)
-    if facts.port_taken:
+    if facts.port_taken and plan.answers:
         port = plan.config.health_port
         raise Refused("port_taken", f"another process on the board listens on port {port}", host)
 

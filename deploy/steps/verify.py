@@ -62,12 +62,12 @@ class Verify:
             return ()
         dropped = _unneeded(job) if job.switched or Start().skip(job) is None else []
         removal = (drop_releases(job.layout, dropped),) if dropped else ()
-        return (observe_script(job.layout, Framing.new(), ask_it=job.plan.command is None), *removal)
+        return (observe_script(job.layout, Framing.new(), ask_it=job.plan.answers), *removal)
 
     def run(self, job: Job, observer: Observer) -> str:
         """Raises NotReady, with the end of the log, where the gateway is not or does not stay ready."""
-        if job.plan.command is not None:
-            return self._verify_program(job, observer)
+        if not job.plan.answers:
+            return self._verify_program(job, observer) + _unasked(job)
         port = job.plan.config.health_port
         if not job.switched:
             health = self._wait_until_ready(job, observer)
@@ -88,7 +88,7 @@ class Verify:
         """Nothing was changed."""
 
     def _verify_program(self, job: Job, observer: Observer) -> str:
-        """A program that is no gateway can't be asked: it has to run, and to run on."""
+        """A program that does not answer on a health port has to run, and to run on."""
         if not job.switched:
             check(job, self._running(job))
             job.committed = True
@@ -147,6 +147,13 @@ class Verify:
 
     def _not_ready(self, job: Job, problem: str) -> NotReady:
         return NotReady(problem, job.transport.host, log=log_tail(job.transport, job.layout))
+
+
+def _unasked(job: Job) -> str:
+    """What a gateway that can't be asked leaves open; "" for a program that is none."""
+    if job.plan.command is not None:
+        return ""
+    return "; built with nohealth, it has no /ready to ask: whether Telegram answers, its log tells"
 
 
 def _unneeded(job: Job) -> list[str]:

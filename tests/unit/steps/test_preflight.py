@@ -119,6 +119,11 @@ def test_one_fact_refuses_the_board_for_one_reason_with_a_cure(reason: str) -> N
     assert cure(refused) == REFUSED[reason]
 
 
+def test_a_gateway_without_a_health_port_does_not_need_a_free_one() -> None:
+    plan = replace(RISCV.plan, source=replace(RISCV.plan.source, tags=("telegram", "nohealth")))
+    refuse(replace(RISCV, plan=plan), replace(FACTS, port_taken=True), NOW_S)
+
+
 def test_what_is_wrong_first_is_said_first() -> None:
     facts = FACTS
     for reason in reversed(REASONS):

@@ -253,6 +253,37 @@ def test_the_log_may_be_empty(artifact: Artifact, clock: Clock) -> None:
     assert caught.value.log == ""
 
 
+def without_health(artifact: Artifact, **answers: Any) -> tuple[Job, ScriptedTransport]:
+    """A gateway with the tag nohealth that was just started: there is nothing to ask."""
+    job, board = switched(artifact, [], **answers)
+    job.plan = replace(job.plan, source=replace(job.plan.source, tags=("telegram", "smallbuf", "nohealth")))
+    return job, board
+
+
+def test_a_gateway_without_a_health_port_has_to_run_on_and_is_said_not_to_be_asked(
+    artifact: Artifact, clock: Clock
+) -> None:
+    job, board = without_health(artifact)
+    shown = clock.step().commands(job)
+    assert "status --json" not in shown[0].text and isinstance(shown[0], Script)
+    detail = clock.step().run(job, Silent())
+    assert detail == (
+        "the same process for 2 s, limits in force; built with nohealth, it has no /ready to ask: "
+        "whether Telegram answers, its log tells"
+    )
+    assert job.committed and clock.slept == [SETTLE_S]
+    assert not any("status --json" in script.text for script in board.scripts)
+
+
+def test_a_gateway_without_a_health_port_that_ends_is_not_taken_for_one_that_runs(
+    artifact: Artifact, clock: Clock
+) -> None:
+    job, _ = without_health(artifact, **{LOOK: seen(None)})
+    with pytest.raises(NotReady, match="has ended"):
+        clock.step().run(job, Silent())
+    assert not job.committed
+
+
 def test_it_is_never_skipped_and_its_undo_asks_nothing(artifact: Artifact) -> None:
     job, board = job_on(deployed(artifact, plan_of()), artifact)
     assert Verify().skip(job) is None
