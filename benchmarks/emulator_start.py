@@ -120,15 +120,16 @@ async def start_bare(folder: Path, name: str, image: Path) -> float:
     from deploy.emulator.archive import Archive
     from deploy.emulator.console import Console
     from deploy.emulator.guest import Door, Guest
-    from deploy.emulator.machine_daemon import Served, _asyncssh, _free_port
+    from deploy.emulator.keys import for_asyncssh, public_line
     from deploy.emulator.machines import machine_called
+    from deploy.emulator.serving import free_port
     from deploy.emulator.switches import Switches
 
     machine = machine_called(name)
     user, host = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     keys = qemu.settings_archive(
         name,
-        Served._public(user),
+        public_line(user),
         qemu.dropbear_host_key(host.private_bytes_raw(), host.public_key().public_bytes_raw()),
         Switches().text(int(time.time())),
     )
@@ -138,7 +139,7 @@ async def start_bare(folder: Path, name: str, image: Path) -> float:
     initrd.write_bytes((image / "initrd").read_bytes() + keys + gzip.compress(own.data()))
     flash.touch()
     os.truncate(flash, 1 << 20)
-    port = _free_port()
+    port = free_port()
     command = qemu.arguments(
         machine,
         qemu.program_of(machine),
@@ -149,7 +150,7 @@ async def start_bare(folder: Path, name: str, image: Path) -> float:
         ssh_port=port,
     )
     guest = Guest(command, Console(folder / "console.log", lambda _: None), name)
-    connection = await guest.boot(Door(port, _asyncssh(user), _asyncssh(host)), DEADLINE_S)
+    connection = await guest.boot(Door(port, for_asyncssh(user), for_asyncssh(host)), DEADLINE_S)
     connection.abort()
     await guest.cut()
     return guest.login_s

@@ -13,18 +13,15 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import asyncssh
 
 from deploy.emulator.control import Control
 from deploy.emulator.private_files import create
-from deploy.emulator.processes import start_ticks
+from deploy.emulator.serving import free_port, say_up
 from deploy.emulator.sessions import Sessions
-from deploy.model.reading import Process
 from deploy.model.secret import Secret
 from deploy.telegram.bot_api import BotApi
 from deploy.telegram.certificate import make_certificate
@@ -94,19 +91,17 @@ async def serve(name: str, folder: Path, sftp: bool) -> None:
     )
     port = server.get_port()
     public = host_key.export_public_key("openssh").decode().strip()
-    create(folder / "known_hosts", f"[127.0.0.1]:{port} {public}\n".encode())
-    state = {
-        "daemon": asdict(Process(os.getpid(), start_ticks(os.getpid()) or 0)),
-        "user": user,
-        "port": port,
-        "bot_api_port": bot_api.port,
-        "control_port": control_port,
-        "health_port": _free_port(),
-        "sftp": sftp,
-    }
-    create(folder / ".state.part", json.dumps(state).encode())
-    (folder / ".state.part").replace(folder / "state.json")
-    logging.info("%s is up", name)
+    say_up(
+        name,
+        folder,
+        host_key=public,
+        port=port,
+        user=user,
+        bot_api_port=bot_api.port,
+        control_port=control_port,
+        health_port=free_port(),
+        sftp=sftp,
+    )
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     await ended.wait()
@@ -134,13 +129,6 @@ def _environment(user: str, folder: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         mark: value,
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def main() -> None:

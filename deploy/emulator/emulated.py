@@ -35,7 +35,7 @@ class Wanted:
     bandwidth_bits: float = 0.0
     """A second, in each direction; 0 sets no bound."""
     switches: dict[str, Any] = field(default_factory=dict)
-    """Fields of `qemu.Switches` that differ from its defaults."""
+    """Fields of `switches.Switches` that differ from its defaults."""
 
 
 def up(board: Board, wanted: Wanted | None = None, watch: Watch | None = None) -> KeptBoard:

@@ -8,36 +8,31 @@ ours, since it has no other way out.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import os
 import secrets
 import signal
-import socket
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from deploy.emulator import flash, qemu
 from deploy.emulator.boot_files import BootFiles
 from deploy.emulator.console import Console, last_lines
 from deploy.emulator.control import Control
 from deploy.emulator.guest import Door, Guest
+from deploy.emulator.keys import for_asyncssh, private_pem, public_line
 from deploy.emulator.link import Link
 from deploy.emulator.machine_settings import Settings
 from deploy.emulator.machines import Machine, machine_called
 from deploy.emulator.private_files import appending, create
-from deploy.emulator.processes import start_ticks
+from deploy.emulator.serving import free_port, say_up
 from deploy.emulator.switches import Switches
 from deploy.errors import LoopbackFailed
-from deploy.model.reading import Process
 from deploy.model.secret import Secret
 from deploy.telegram.bot_api import BotApi
 from deploy.telegram.certificate import make_certificate
@@ -72,7 +67,7 @@ class Served:
 
     async def serve(self) -> None:
         """Serve until SIGTERM, or until the machine powers itself off."""
-        create(self._folder / "id_ed25519", _private(self._user_key))
+        create(self._folder / "id_ed25519", private_pem(self._user_key))
         self._files = BootFiles(self._folder, Path(self._settings.image))
         await self._api.start()
         create(self._folder / "ca.pem", self._api.ca_pem)
@@ -117,7 +112,7 @@ class Served:
         else:
             flash.blank(path, self._settings.disk_kib)
         for left in reversed(range(_PORT_TRIES)):
-            port, link = _free_port(), None
+            port, link = free_port(), None
             self._guest = Guest(self._command(path, port), self._console, self._name)
             self._ssh_port = port
             try:
@@ -136,11 +131,11 @@ class Served:
     async def _make_flash(self, path: Path) -> None:
         self._progress(f"making a flash of {self._settings.disk_kib // 1024} MiB, once")
         self._write_initrd(make_only=True)
-        await Guest(self._command(path, _free_port()), self._console, self._name).make_flash(BOOT_S)
+        await Guest(self._command(path, free_port()), self._console, self._name).make_flash(BOOT_S)
 
     async def _boot(self) -> None:
         self._write_initrd(make_only=False)
-        door = Door(self._ssh_port, _asyncssh(self._user_key), _asyncssh(self._host_key))
+        door = Door(self._ssh_port, for_asyncssh(self._user_key), for_asyncssh(self._host_key))
         self._connection = await self._guest.boot(door, BOOT_S)
         self._door = door
         self._boots += 1
@@ -151,7 +146,7 @@ class Served:
         self._files.end_with(
             qemu.settings_archive(
                 self._name,
-                _openssh(self._user_key),
+                public_line(self._user_key),
                 qemu.dropbear_host_key(
                     self._host_key.private_bytes_raw(), self._host_key.public_key().public_bytes_raw()
                 ),
@@ -195,27 +190,25 @@ class Served:
     async def _say_up(self, guest: Guest, port: int, control_port: int) -> None:
         asked = await self._connection.run("uname -r; sed -n 's/^MemTotal: *//p' /proc/meminfo")
         release, seen = (*str(asked.stdout).splitlines(), "", "")[:2]
-        create(self._folder / "known_hosts", f"[127.0.0.1]:{port} {_openssh(self._host_key)}\n".encode())
-        state = {
-            "daemon": asdict(Process(os.getpid(), start_ticks(os.getpid()) or 0)),
-            "user": "root",
-            "port": port,
-            "bot_api_port": self._api.port,
-            "control_port": control_port,
-            "health_port": self._settings.health_port,
-            "sftp": False,
-            "machine": self._machine.title,
-            "facts": {
+        say_up(
+            self._name,
+            self._folder,
+            host_key=public_line(self._host_key),
+            port=port,
+            user="root",
+            bot_api_port=self._api.port,
+            control_port=control_port,
+            health_port=self._settings.health_port,
+            sftp=False,
+            machine=self._machine.title,
+            facts={
                 "kernel": f"Linux {release}",
                 "memory that Linux sees": seen,
                 "flash": f"{self._settings.disk_kib // 1024} MiB",
                 "time to login": f"{guest.login_s:.1f} s",
                 "QEMU": f"PID {guest.pid}, {self._memory_kib() // 1024} MiB for the machine",
             },
-        }
-        create(self._folder / ".state.part", json.dumps(state).encode())
-        (self._folder / ".state.part").replace(self._folder / "state.json")
-        logging.info("%s is up", self._name)
+        )
 
     def _command(self, flash_file: Path, port: int) -> list[str]:
         return qemu.arguments(
@@ -258,24 +251,6 @@ class _WithPower:
         if name == "boots":
             return self._board.boots()
         return await self._operations.answer(name, arguments)
-
-
-def _asyncssh(key: Ed25519PrivateKey) -> asyncssh.SSHKey:
-    return asyncssh.import_private_key(_private(key))
-
-
-def _private(key: Ed25519PrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-
-
-def _openssh(key: Ed25519PrivateKey) -> str:
-    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> None:
