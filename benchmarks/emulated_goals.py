@@ -12,6 +12,8 @@ import sys
 from typing import Any
 
 FIRST, LAST = 1_000, 20_000
+"""After so many messages VmRSS is read, and again after so many."""
+
 AT_ONCE = 9_500
 """Messages in one burst: the stand-in takes 10,000 at most."""
 

@@ -27,17 +27,13 @@ from typing import BinaryIO
 
 import emulated_goals
 import gateway_memory as bench
+from emulated_goals import FIRST, LAST, RSS_KIB
 
 from deploy import toolchain
+from deploy.catalogue import TARGET_OF_MACHINE
 from deploy.model.secret import Secret
 from deploy.telegram.served import ServedBotApi
 from deploy.telegram.user_side import UserSide
-
-FIRST, LAST = 1_000, 20_000
-"""After so many messages VmRSS is read, and again after so many."""
-
-RSS_KIB = {"x86_64": 3584, "aarch64": 3328, "armv7l": 3072, "riscv64": 3072, "mips": 3584}
-"""The goal for VmRSS by architecture, as `uname -m` names it."""
 
 IDLE_S = 20.0
 
@@ -119,7 +115,7 @@ def memory_rows(runs: list[Load]) -> list[Row]:
         Row(
             f"VmRSS after {FIRST:,} messages over TLS",
             "KiB",
-            RSS_KIB.get(platform.machine()),
+            RSS_KIB.get(TARGET_OF_MACHINE[platform.machine()][0]),
             max(run.first_kib for run in runs),
         ),
         Row(f"VmRSS after {LAST:,} messages", "KiB", None, max(run.last_kib for run in runs)),

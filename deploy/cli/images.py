@@ -11,7 +11,7 @@ from invoke.tasks import task
 from deploy.cli.ending import command
 from deploy.cli.options import existing_file, help_for
 from deploy.cli.wording import PROGRAM
-from deploy.emulator.images import Image
+from deploy.emulator.image import Image
 from deploy.errors import UsageError
 from deploy.model.units import KIB
 from deploy.report import silent

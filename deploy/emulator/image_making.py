@@ -13,7 +13,9 @@ import shutil
 import time
 from pathlib import Path
 
+from deploy.build import sha256_of
 from deploy.emulator.archive import Archive
+from deploy.emulator.image import NAMES
 from deploy.emulator.machines import Machine
 from deploy.emulator.packages import Packages, contents
 from deploy.emulator.user_lands import UserLand
@@ -22,9 +24,6 @@ from deploy.errors import ImageFailed
 
 FORM = 4
 """Counted up when images that were made before can't be used any more."""
-
-NAMES = ("kernel", "initrd")
-"""The files that are an image; image.json beside them says what they are."""
 
 _MERGED = ("bin", "sbin", "lib", "lib32", "lib64")
 _CERTIFICATES = "usr/share/ca-certificates/mozilla/"
@@ -74,12 +73,6 @@ def recipe(machine: Machine, land: UserLand) -> str:
     land.add_own(own)
     digest.update(own.data())
     return digest.hexdigest()
-
-
-def sha256_of(path: Path) -> str:
-    """In hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _unpack(files: list[Path], machine: Machine, land: UserLand, folder: Path) -> tuple[str, Archive]:

@@ -16,11 +16,12 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.emulator.image_making import FORM, NAMES, fetch, image_name, make, recipe, sha256_of
+from deploy.build import sha256_of
+from deploy.emulator.image import NAMES, Image
+from deploy.emulator.image_making import FORM, fetch, image_name, make, recipe
 from deploy.emulator.machines import MACHINES, Machine
 from deploy.emulator.packages import packages_for
 from deploy.emulator.user_lands import USER_LANDS, UserLand
@@ -31,35 +32,6 @@ from deploy.folders import cache_folder
 _LOCK_PAUSE_S = 0.2
 _LOCK_S = 1800.0
 _PRUNE_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A machine's image in the cache. `packages` names each package with its version and SHA-256."""
-
-    name: str
-    folder: Path
-    kernel_release: str
-    made_at: str
-    """UTC, ISO 8601."""
-    packages: tuple[str, ...]
-    hashes: dict[str, str]
-    """SHA-256 of each file."""
-
-    @property
-    def kernel(self) -> Path:
-        """What QEMU's -kernel takes."""
-        return self.folder / "kernel"
-
-    @property
-    def initrd(self) -> Path:
-        """A gzip-compressed cpio archive; a second one may follow it."""
-        return self.folder / "initrd"
-
-    @property
-    def size_bytes(self) -> int:
-        """What it takes in the cache."""
-        return sum((self.folder / name).stat().st_size for name in NAMES)
 
 
 class _Nobody:

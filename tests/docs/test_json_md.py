@@ -20,7 +20,7 @@ from deploy import manifest
 from deploy.cli import boards, build, doctor, emulate, hosts, images, matrix, memory, service
 from deploy.cli.dry_run import show_rehearsal
 from deploy.cli.ending import problem_document
-from deploy.emulator.images import Image
+from deploy.emulator.image import Image
 from deploy.emulator.kept import KeptBoard
 from deploy.errors import NoHost
 from deploy.memory.budget import judge

@@ -71,7 +71,7 @@ def test_an_image_is_made_once_and_then_taken_from_the_cache(made: list[str]) ->
     first = images.image_for(RISCV64, BUSYBOX)
     assert images.image_for(RISCV64, BUSYBOX) == first
     assert made == [NAME]
-    assert first.kernel.read_bytes() == b"a kernel"
+    assert (first.folder / "kernel").read_bytes() == b"a kernel"
     assert first.size_bytes == len(b"a kernel" + b"a first root")
     assert first.folder.parent == images.images_folder()
 
