@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from deploy.board_shell.framing import Framing
 from deploy.board_shell.observe import locate_script, parse_location
@@ -16,6 +15,7 @@ from deploy.cli.hosts import host_of
 from deploy.cli.options import existing_file
 from deploy.cli.wording import PROGRAM
 from deploy.emulator.emulated import Wanted
+from deploy.emulator.keeper import Keeper
 from deploy.emulator.kept import KeptBoard
 from deploy.errors import CommandFailed, NoHost, UsageError
 from deploy.model.board import Board
@@ -61,7 +61,7 @@ def choose(board_name: str, host_text: str, *, emulate: bool = False) -> Place:
     board = board_called(board_name)
     if not _is_kept(board, host_text, emulate=emulate):
         return Place(board, _host(board, host_text))
-    up = _status(board, emulate=emulate)
+    up = _keeper(emulate=emulate).status(board.name)
     if up is None:
         what = "the emulated board" if emulate else "the board"
         raise UsageError(
@@ -77,13 +77,13 @@ def seat(board_name: str, host_text: str, *, emulate: bool = False, keep: bool, 
     if not _is_kept(board, host_text, emulate=emulate):
         yield Place(board, _host(board, host_text))
         return
-    was_up = _status(board, emulate=emulate) is not None
+    was_up = _keeper(emulate=emulate).status(board.name) is not None
     up = bring_up(board, screen, emulate=emulate)
     try:
         yield Place(board, up.host, up)
     finally:
         if not (keep or was_up):
-            _module(emulate=emulate).down(board.name)
+            _keeper(emulate=emulate).down(board.name)
 
 
 def bring_up(board: Board, screen: Shows, *, emulate: bool, wanted: Wanted | None = None) -> KeptBoard:
@@ -124,15 +124,10 @@ def _is_kept(board: Board, host_text: str, *, emulate: bool) -> bool:
     return emulate or local
 
 
-def _module(*, emulate: bool) -> Any:
+def _keeper(*, emulate: bool) -> Keeper:
     from deploy.emulator import emulated, loopback
 
-    return emulated if emulate else loopback
-
-
-def _status(board: Board, *, emulate: bool) -> KeptBoard | None:
-    found: KeptBoard | None = _module(emulate=emulate).status(board.name)
-    return found
+    return emulated.KEEPER if emulate else loopback.KEEPER
 
 
 def board_called(name: str) -> Board:

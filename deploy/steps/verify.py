@@ -89,14 +89,13 @@ class Verify:
 
     def _verify_program(self, job: Job, observer: Observer) -> str:
         """A program that does not answer on a health port has to run, and to run on."""
-        if not job.switched:
-            check(job, self._running(job))
-            job.committed = True
-            return "it runs, limits in force"
-        observer.note(f"settling for {self.settle_s:g} s")
-        self.sleep(self.settle_s)
+        if job.switched:
+            observer.note(f"settling for {self.settle_s:g} s")
+            self.sleep(self.settle_s)
         check(job, self._running(job))
         job.committed = True
+        if not job.switched:
+            return "it runs, limits in force"
         self._drop_unneeded(job, observer)
         return f"the same process for {self.settle_s:g} s, limits in force"
 
