@@ -17,6 +17,7 @@ from deploy.emulator import emulated, loopback
 from deploy.emulator.emulated import Wanted
 from deploy.emulator.kept import KeptBoard
 from deploy.emulator.switches import NAMES, parse
+from deploy.emulator.user_lands import USER_LANDS, user_land_called
 from deploy.errors import UsageError
 from deploy.model.board import Board
 from deploy.model.units import KIB
@@ -28,6 +29,7 @@ _UP_HELP = {
     "disk": "the size of the flash, such as 32MiB",
     "latency": "how much later each byte arrives, each way, such as 40ms",
     "switches": "how the host differs from the usual, with commas between: " + ", ".join(NAMES),
+    "user_land": "what runs on the kernel: " + ", ".join(USER_LANDS),
     "bandwidth": "how fast the link is in each direction, such as 10mbit",
 }
 
@@ -43,6 +45,7 @@ def up(
     latency: str = "",
     bandwidth: str = "",
     switches: str = "",
+    user_land: str = "",
     json: bool = False,
 ) -> int:
     """Bring a board up on this machine. Twice is fine.
@@ -57,6 +60,7 @@ def up(
         latency_s=options.seconds(latency, "latency") if latency else 0.0,
         bandwidth_bits=options.bits_per_second(bandwidth, "bandwidth") if bandwidth else 0.0,
         switches=parse(options.words(switches)).differing(),
+        user_land=user_land_called(user_land).name if user_land else "",
     )
     screen = silent.screen(as_json=json)
     if found.connection == "loopback":

@@ -12,6 +12,7 @@ from deploy.cli.ending import command
 from deploy.cli.options import existing_file, help_for
 from deploy.cli.wording import PROGRAM
 from deploy.emulator.image import Image
+from deploy.emulator.user_lands import BUSYBOX, USER_LANDS, user_land_called
 from deploy.errors import UsageError
 from deploy.model.units import KIB
 from deploy.report import silent
@@ -20,6 +21,7 @@ _HELP = {
     "make": "make the image of --board now, where it is not there",
     "export": "write the image of --board into this file, for a machine that has no APT",
     "import": "take an image from a file that --export wrote",
+    "user_land": "of which user land: " + ", ".join(USER_LANDS),
     "prune": "remove every image; each is made again when it is needed",
 }
 
@@ -29,6 +31,7 @@ _HELP = {
 def images(
     context: Context,
     board: str = "",
+    user_land: str = "",
     make: bool = False,
     export: str = "",
     import_: str = "",
@@ -50,37 +53,37 @@ def images(
     elif import_:
         kept.bring_in(existing_file(import_, "import"))
     elif make:
-        made_for(board, json=json)
+        made_for(board, user_land, json=json)
     elif export:
-        _export(board, Path(export).expanduser())
+        _export(board, user_land, Path(export).expanduser())
     _show(kept.listing(), json=json)
     return 0
 
 
-def made_for(board_name: str, *, json: bool = False) -> Image:
+def made_for(board_name: str, user_land: str = "", *, json: bool = False) -> Image:
     """The image of a board, made where it is not there, with progress."""
     from deploy import catalogue
     from deploy.emulator.images import image_for
     from deploy.emulator.machines import machine_for
-    from deploy.emulator.user_lands import BUSYBOX
 
+    land = user_land_called(user_land or BUSYBOX.name)
     machine = machine_for(catalogue.board(board_name).target)
     screen = silent.screen(as_json=json)
     with screen.steps() as observer:
         observer.started("Image")
-        return image_for(machine, BUSYBOX, observer)
+        return image_for(machine, land, observer)
 
 
-def _export(board_name: str, to: Path) -> None:
+def _export(board_name: str, user_land: str, to: Path) -> None:
     from deploy import catalogue
     from deploy.emulator import images as kept
     from deploy.emulator.image_making import image_name
     from deploy.emulator.machines import machine_for
-    from deploy.emulator.user_lands import BUSYBOX
 
     if not to.parent.is_dir():
         raise UsageError(f"--export: there is no folder {to.parent}")
-    kept.export(image_name(machine_for(catalogue.board(board_name).target), BUSYBOX), to)
+    land = user_land_called(user_land or BUSYBOX.name)
+    kept.export(image_name(machine_for(catalogue.board(board_name).target), land), to)
 
 
 def _show(found: list[Image], *, json: bool) -> None:

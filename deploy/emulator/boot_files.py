@@ -13,6 +13,7 @@ from pathlib import Path
 from deploy.emulator.private_files import create
 
 _MODE = 0o600
+_PIECE_BYTES = 1024 * 1024
 
 
 class BootFiles:
@@ -26,11 +27,17 @@ class BootFiles:
         _copy(image / "initrd", self.initrd)
         self._image_bytes = self.initrd.stat().st_size
 
-    def end_with(self, archive: bytes) -> None:
-        """Put what comes with this start behind the image's own archive, in place of what came with the last."""
+    def end_with(self, archive: bytes, system: Path | None = None) -> None:
+        """Put what comes with this start behind the image's own archive, in place of what came with the last.
+
+        `system` is the archive that a flash is made of; it comes before `archive`.
+        """
         with self.initrd.open("r+b") as file:
             file.truncate(self._image_bytes)
             file.seek(self._image_bytes)
+            if system is not None:
+                with system.open("rb") as source:
+                    shutil.copyfileobj(source, file, _PIECE_BYTES)
             file.write(archive)
 
 
@@ -48,4 +55,4 @@ def _copy(source: Path, target: Path) -> None:
     with source.open("rb") as file:
         create(target, b"")
         with target.open("r+b") as copy:
-            shutil.copyfileobj(file, copy, 1024 * 1024)
+            shutil.copyfileobj(file, copy, _PIECE_BYTES)

@@ -17,6 +17,9 @@ LISTENS = "the SSH server listens"
 MADE = "the flash is made"
 """What they say last where the flash was all that was to be made."""
 
+CANT_START = "it can't start: "
+"""What stands before their reason where they give up."""
+
 _PANIC = "Kernel panic - not syncing"
 _MOST_BYTES = 512 * 1024
 _KEPT_BYTES = 128 * 1024
@@ -36,7 +39,7 @@ class Console:
         self._rest = b""
         self._tellings = 0
         self.panic = ""
-        """The kernel's last words, "" while it has none."""
+        """The kernel's last words, or our boot scripts' reason; "" while it has none."""
         self.said: set[str] = set()
         """Which of LISTENS and MADE our boot scripts have said since the machine was started."""
 
@@ -59,6 +62,8 @@ class Console:
             said = line.removeprefix(MARK)
             if said in (LISTENS, MADE):
                 self.said.add(said)
+            if said.startswith(CANT_START) and not self.panic:
+                self.panic = said.removeprefix(CANT_START)
             self._tellings += 1
             if self._tellings <= _MOST_TOLD:
                 self._told(said)

@@ -5,6 +5,7 @@ What machine stands for a board is `machines.py`'s, its image `images.py`'s; her
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ KEEPER = Keeper(
     "emulated", "the emulated board", mark="SLIMDEPLOY_EMULATED", daemon="deploy.emulator.machine_daemon", up_s=300.0
 )
 
-DISK_KIB = 32 * 1024
+_UNIT = re.compile(r"_(kib|s|bits)$")
 _AGAIN_S = 150.0
 _PAUSE_S = 0.1
 
@@ -36,6 +37,8 @@ class Wanted:
     """A second, in each direction; 0 sets no bound."""
     switches: dict[str, Any] = field(default_factory=dict)
     """Fields of `switches.Switches` that differ from its defaults."""
+    user_land: str = ""
+    """A name of `user_lands.USER_LANDS`; "" takes BusyBox init, or what is up."""
 
 
 def up(board: Board, wanted: Wanted | None = None, watch: Watch | None = None) -> KeptBoard:
@@ -47,7 +50,8 @@ def up(board: Board, wanted: Wanted | None = None, watch: Watch | None = None) -
     from deploy.emulator import qemu
     from deploy.emulator.images import image_for
     from deploy.emulator.machines import machine_for
-    from deploy.emulator.user_lands import BUSYBOX
+    from deploy.emulator.switches import Switches
+    from deploy.emulator.user_lands import BUSYBOX, user_land_called
 
     running = status(board.name)
     if running is None:
@@ -57,9 +61,13 @@ def up(board: Board, wanted: Wanted | None = None, watch: Watch | None = None) -
             raise Unsupported(
                 f"the kernel of {machine.title} has no memory controller in cgroup v1; mipsle boards' has"
             )
-        settings = _settings(board, wanted or Wanted())
+        asked_for = wanted or Wanted()
+        land = user_land_called(asked_for.user_land or BUSYBOX.name)
+        settings = _settings(board, asked_for) | {"user_land": land.name}
+        settings["disk_kib"] = asked_for.disk_kib or land.disk_kib
         machine.refuse_memory(settings["memory_kib"])
-        image = image_for(machine, BUSYBOX, watch)
+        land.refuse(Switches.read(asked_for.switches), settings["memory_kib"], settings["disk_kib"])
+        image = image_for(machine, land, watch)
         settings |= {"machine": machine.name, "image": str(image.folder)}
         running, was_up = KEEPER.up(board.name, settings, watch.note if watch else None)
         if not was_up:
@@ -68,7 +76,7 @@ def up(board: Board, wanted: Wanted | None = None, watch: Watch | None = None) -
         usual, has = asdict(Wanted()), KEEPER.settings(board.name)
         asked = {key: value for key, value in asdict(wanted).items() if value != usual[key]}
         if differing := sorted(key for key, value in asked.items() if value != has.get(key)):
-            what = ", ".join(key.rpartition("_")[0] or key for key in differing)
+            what = ", ".join(_UNIT.sub("", key).replace("_", " ") for key in differing)
             again = f"emulate.down --board {board.name}"
             raise UsageError(f"{board.name} is up already, with another {what}; take it down first ({again})")
     return running
@@ -109,7 +117,6 @@ def power_cut(board: KeptBoard) -> float:
 def _settings(board: Board, wanted: Wanted) -> dict[str, Any]:
     return {
         "memory_kib": wanted.memory_kib or board.ram_kib,
-        "disk_kib": wanted.disk_kib or DISK_KIB,
         "health_port": board.health_port,
         **{key: value for key, value in asdict(wanted).items() if not key.endswith("_kib")},
     }

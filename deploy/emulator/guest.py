@@ -138,10 +138,10 @@ class Guest:
             await asyncio.sleep(_PAUSE_S)
 
     def _must_live(self) -> None:
-        if not self.runs:
-            raise LoopbackFailed("QEMU ended before the board was up", self._name)
         if self._console.panic:
             raise LoopbackFailed(f"the emulated kernel ended: {self._console.panic}", self._name)
+        if not self.runs:
+            raise LoopbackFailed("QEMU ended before the board was up", self._name)
 
     async def ended(self) -> None:
         """Wait until QEMU has ended."""

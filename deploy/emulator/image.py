@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-NAMES = ("kernel", "initrd")
-"""The files that are an image; image.json beside them says what they are."""
+NAMES = ("kernel", "initrd", "system")
+"""The files that are an image: `system` is an archive that follows the initrd where a flash is made of it.
+image.json beside them says what they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from deploy.emulator.machines import Machine, machine_called
 from deploy.emulator.private_files import appending, create
 from deploy.emulator.serving import free_port, say_up
 from deploy.emulator.switches import Switches
+from deploy.emulator.user_lands import user_land_called
 from deploy.errors import LoopbackFailed
 from deploy.model.secret import Secret
 from deploy.telegram.bot_api import BotApi
@@ -54,6 +55,7 @@ class Served:
         self._folder = folder
         self._settings = settings
         self._machine: Machine = machine_called(settings.machine)
+        self._land = user_land_called(settings.user_land)
         self._switches = Switches.read(settings.switches or {})
         self._console = Console(folder / "console.log", self._progress)
         self._user_key = Ed25519PrivateKey.generate()
@@ -111,9 +113,10 @@ class Served:
             await flash.provide(path, self._settings.disk_kib, Path(self._settings.image), self._make_flash)
         else:
             flash.blank(path, self._settings.disk_kib)
+            await self._make_flash(path)
         for left in reversed(range(_PORT_TRIES)):
             port, link = free_port(), None
-            self._guest = Guest(self._command(path, port), self._console, self._name)
+            self._guest = Guest(self._command(path, port, self._memory_kib()), self._console, self._name)
             self._ssh_port = port
             try:
                 self._progress(f"starting {self._machine.title}")
@@ -129,9 +132,12 @@ class Served:
         return self._guest, None, port
 
     async def _make_flash(self, path: Path) -> None:
-        self._progress(f"making a flash of {self._settings.disk_kib // 1024} MiB, once")
+        once = ", once" if self._switches.ordinary_flash else ""
+        self._progress(f"making a flash of {self._settings.disk_kib // 1024} MiB{once}")
         self._write_initrd(make_only=True)
-        await Guest(self._command(path, free_port()), self._console, self._name).make_flash(BOOT_S)
+        most_kib = self._machine.most_kib or self._land.making_kib
+        command = self._command(path, free_port(), self._machine.memory_kib(min(self._land.making_kib, most_kib)))
+        await Guest(command, self._console, self._name).make_flash(BOOT_S)
 
     async def _boot(self) -> None:
         self._write_initrd(make_only=False)
@@ -151,7 +157,8 @@ class Served:
                     self._host_key.private_bytes_raw(), self._host_key.public_key().public_bytes_raw()
                 ),
                 self._switches.text(int(time.time()), make_only=make_only),
-            )
+            ),
+            Path(self._settings.image) / "system" if make_only else None,
         )
 
     async def _lead_back(self) -> None:
@@ -203,6 +210,7 @@ class Served:
             machine=self._machine.title,
             facts={
                 "kernel": f"Linux {release}",
+                "user land": self._land.title,
                 "memory that Linux sees": seen,
                 "flash": f"{self._settings.disk_kib // 1024} MiB",
                 "time to login": f"{guest.login_s:.1f} s",
@@ -210,14 +218,14 @@ class Served:
             },
         )
 
-    def _command(self, flash_file: Path, port: int) -> list[str]:
+    def _command(self, flash_file: Path, port: int, memory_kib: int) -> list[str]:
         return qemu.arguments(
             self._machine,
             qemu.program_of(self._machine),
             kernel=self._files.kernel,
             initrd=self._files.initrd,
             flash=flash_file,
-            memory_kib=self._memory_kib(),
+            memory_kib=memory_kib,
             ssh_port=port,
         )
 

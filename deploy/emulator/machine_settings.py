@@ -24,6 +24,7 @@ class Settings:
     health_port: int
     latency_s: float = 0.0
     bandwidth_bits: float = 0.0
+    user_land: str = "busybox"
     switches: dict[str, Any] | None = None
 
     @classmethod

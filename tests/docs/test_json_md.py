@@ -20,7 +20,7 @@ from deploy import manifest
 from deploy.cli import boards, build, doctor, emulate, hosts, images, matrix, memory, service
 from deploy.cli.dry_run import show_rehearsal
 from deploy.cli.ending import problem_document
-from deploy.emulator.image import Image
+from deploy.emulator.image import NAMES, Image
 from deploy.emulator.kept import KeptBoard
 from deploy.errors import NoHost
 from deploy.memory.budget import judge
@@ -189,7 +189,7 @@ def test_a_loopback_board_and_their_list(run_here: None, capsys: pytest.CaptureF
 
 
 def test_the_images_of_emulated_boards(tmp_path: Path) -> None:
-    for name in ("kernel", "initrd"):
+    for name in NAMES:
         (tmp_path / name).write_bytes(b"of four")
     image = Image("riscv64-busybox", tmp_path, "6.12.1", "2026-01-02T03:04:05Z", ("busybox 1",), {"kernel": "ab"})
     shown = images.document(image)

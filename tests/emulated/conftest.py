@@ -5,22 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from emulated_board import EmulatedBoard, gone, slot
+from emulated_board import EmulatedBoard, ImageOf, gone, slot
 
 from deploy.emulator import qemu
 from deploy.emulator.images import image_for
 from deploy.emulator.machines import machine_called
-from deploy.emulator.user_lands import BUSYBOX
+from deploy.emulator.user_lands import BUSYBOX, user_land_called
 from deploy.errors import ImageFailed, Unsupported
 
 CACHE_VARIABLE = "SLIMDEPLOY_EMULATED_CACHE"
 """A folder in which images stay from one run to the next."""
-
-ImageOf = Callable[[str], Path]
 
 
 @pytest.fixture(scope="session")
@@ -35,23 +33,25 @@ def emulated_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def image_of(emulated_cache: Path) -> ImageOf:
     """The image's folder; a skip where this machine or the network has not what it takes."""
-    refused: dict[str, str] = {}
+    refused: dict[tuple[str, str], str] = {}
 
-    def find(name: str) -> Path:
-        if name not in refused:
+    def find(name: str, land: str = BUSYBOX.name) -> Path:
+        if (name, land) not in refused:
             try:
                 machine = machine_called(name)
                 qemu.program_of(machine)
                 with pytest.MonkeyPatch.context() as own:
                     own.setenv("SLIMDEPLOY_HOME", str(emulated_cache))
-                    return image_for(machine, BUSYBOX).folder
+                    return image_for(machine, user_land_called(land)).folder
             except Unsupported as error:
-                refused[name] = str(error)
+                refused[name, land] = str(error)
             except ImageFailed as error:
                 if not error.log:
                     raise  # nothing that APT said: a fault of ours
-                refused[name] = f"{error}; try again later, or bring images in {CACHE_VARIABLE}. APT said: {error.log}"
-        pytest.skip(refused[name])
+                refused[name, land] = (
+                    f"{error}; try again later, or bring images in {CACHE_VARIABLE}. APT said: {error.log}"
+                )
+        pytest.skip(refused[name, land])
 
     return find
 

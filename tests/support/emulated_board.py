@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import asyncssh
 
@@ -26,6 +26,12 @@ _COMMAND_S = 60.0
 _PAUSE_S = 0.05
 _SLOTS = 2
 _SLOT_S = 280.0
+
+
+class ImageOf(Protocol):
+    """Finds the folder of an image: of a machine, and of a user land."""
+
+    def __call__(self, name: str, land: str = "busybox") -> Path: ...
 
 
 @dataclass(frozen=True, slots=True)

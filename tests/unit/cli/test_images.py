@@ -19,7 +19,7 @@ from deploy.emulator.user_lands import BUSYBOX
 from deploy.errors import ImageFailed
 
 NAME = "riscv64-busybox"
-FILES = {"kernel": b"a kernel", "initrd": b"a first root"}
+FILES = {"kernel": b"a kernel", "initrd": b"a first root", "system": b"the system"}
 
 
 def ended(capsys: pytest.CaptureFixture[str], **flags: Any) -> tuple[int, str, str]:

@@ -19,7 +19,7 @@ from deploy.cli.claims import Claimed, claim
 from deploy.cli.deploy import next_commands
 from deploy.cli.planning import Wishes, plan_for
 from deploy.cli.reaching import Place
-from deploy.emulator import emulated
+from deploy.emulator import emulated, user_lands
 from deploy.emulator.emulated import Wanted
 from deploy.emulator.kept import KeptBoard
 from deploy.errors import NoHost, NotMeasured, UsageError
@@ -45,7 +45,12 @@ def tiny(private_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def bring_up(board: Board) -> KeptBoard:
     """As if an image was there and QEMU had booted it."""
-    settings = {"machine": MACHINE, "memory_kib": board.ram_kib, "disk_kib": emulated.DISK_KIB, "health_port": 8123}
+    settings = {
+        "machine": MACHINE,
+        "memory_kib": board.ram_kib,
+        "disk_kib": user_lands.BUSYBOX.disk_kib,
+        "health_port": 8123,
+    }
     link = {"latency_s": 0.0, "bandwidth_bits": 0.0, "switches": {}}
     return emulated.KEEPER.up(board.name, settings | link)[0]
 
@@ -156,6 +161,7 @@ def test_an_emulated_board_that_is_up_is_not_changed_by_what_is_asked_later(plac
         (Wanted(disk_kib=1), "disk"),
         (Wanted(latency_s=0.04), "latency"),
         (Wanted(bandwidth_bits=1e6), "bandwidth"),
+        (Wanted(user_land="systemd"), "user land"),
     ):
         with pytest.raises(UsageError, match=rf"up already, with another {what};.*emulate\.down --board licheerv"):
             emulated.up(place.board, wanted)

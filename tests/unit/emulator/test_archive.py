@@ -1,49 +1,18 @@
-"""What goes into a first root comes out again, read by this file's own reader and by the real cpio."""
+"""What goes into a first root comes out again, read by a reader of the tests' own and by the real cpio."""
 
 from __future__ import annotations
 
-import io
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cpio import entries
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.emulator.archive import Archive
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    path: str
-    mode: int
-    owner: tuple[int, int]
-    data: bytes
-
-
-def entries(archive: bytes) -> Iterator[Entry]:
-    """The reader: buffer-format.rst, "newc", up to the trailer; fails where anything is out of place."""
-    file = io.BytesIO(archive)
-    while True:
-        assert file.tell() % 4 == 0
-        header = file.read(110)
-        assert header[:6] == b"070701"
-        numbers = [int(header[at : at + 8], 16) for at in range(6, 110, 8)]
-        name = file.read(numbers[11])
-        assert name.endswith(b"\0")
-        file.read(-file.tell() % 4)
-        data = file.read(numbers[6])
-        assert len(data) == numbers[6]
-        assert file.read(-file.tell() % 4).strip(b"\0") == b""
-        if name == b"TRAILER!!!\0":
-            assert file.read() == b""
-            return
-        yield Entry(name[:-1].decode(), numbers[1], (numbers[2], numbers[3]), data)
-
 
 names = st.text(st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=40).filter(
     lambda name: name not in (".", "..", "TRAILER!!!")

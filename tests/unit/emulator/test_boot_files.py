@@ -55,6 +55,14 @@ def test_what_came_with_the_last_start_is_gone_at_the_next(files: BootFiles, ima
     assert (image / "initrd").read_bytes() == b"a first root", "the image is one for all boards"
 
 
+def test_a_start_that_makes_a_flash_brings_the_system_before_its_settings(files: BootFiles, image: Path) -> None:
+    (image / "system").write_bytes(b", a system")
+    files.end_with(b" and keys", image / "system")
+    assert files.initrd.read_bytes() == b"a first root, a system and keys"
+    files.end_with(b" and keys")
+    assert files.initrd.read_bytes() == b"a first root and keys"
+
+
 def test_the_files_are_their_owners_alone(files: BootFiles) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in (files.kernel, files.initrd)} == {0o600}
 

@@ -21,7 +21,7 @@ from deploy.errors import ImageFailed
 
 RISCV64 = machine_called("riscv64")
 NAME = "riscv64-busybox"
-FILES = {"kernel": b"a kernel", "initrd": b"a first root"}
+FILES = {"kernel": b"a kernel", "initrd": b"a first root", "system": b"the system"}
 
 
 def document(machine: Machine = RISCV64, land: UserLand = BUSYBOX) -> dict[str, object]:
@@ -72,7 +72,7 @@ def test_an_image_is_made_once_and_then_taken_from_the_cache(made: list[str]) ->
     assert images.image_for(RISCV64, BUSYBOX) == first
     assert made == [NAME]
     assert (first.folder / "kernel").read_bytes() == b"a kernel"
-    assert first.size_bytes == len(b"a kernel" + b"a first root")
+    assert first.size_bytes == sum(map(len, FILES.values()))
     assert first.folder.parent == images.images_folder()
 
 
@@ -80,9 +80,7 @@ def test_another_recipe_makes_a_new_image(made: list[str]) -> None:
     images.image_for(RISCV64, BUSYBOX)
     images.image_for(RISCV64, dataclasses.replace(BUSYBOX, packages=(*BUSYBOX.packages, "f2fs-tools")))
     images.image_for(dataclasses.replace(RISCV64, modules=("virtio_rng",)), BUSYBOX)
-    images.image_for(
-        RISCV64, dataclasses.replace(BUSYBOX, add_own=lambda archive: archive.file("init", b"#!/bin/sh\n", 0o755))
-    )
+    images.image_for(RISCV64, dataclasses.replace(BUSYBOX, links=(*BUSYBOX.links, ("usr/bin/vi", "busybox"))))
     assert made == [NAME] * 4
 
 
@@ -206,7 +204,7 @@ def test_a_name_that_leads_elsewhere_is_refused_and_nothing_is_written(pack: Pac
 
 def test_members_that_are_not_an_images_stay_in_the_file(pack: Pack, tmp_path: Path) -> None:
     taken = images.bring_in(pack(**{"../../../escaped": b"x", "initrd.d/S99": b"x"}))
-    assert files_of(taken.folder) == {"kernel", "initrd", "image.json"}
+    assert files_of(taken.folder) == {*FILES, "image.json"}
     assert list(tmp_path.rglob("escaped")) == []
 
 
@@ -215,7 +213,8 @@ def test_a_link_in_a_files_place_is_not_followed(tmp_path: Path) -> None:
     secret.write_bytes(b"a kernel")
     for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE):
         with tarfile.open(tmp_path / "linked.tar", "w") as archive:
-            for name, data in (("image.json", json.dumps(document()).encode()), ("initrd", FILES["initrd"])):
+            others = {name: FILES[name] for name in ("initrd", "system")}
+            for name, data in {"image.json": json.dumps(document()).encode(), **others}.items():
                 member = tarfile.TarInfo(f"{NAME}/{name}")
                 member.size = len(data)
                 archive.addfile(member, io.BytesIO(data))
