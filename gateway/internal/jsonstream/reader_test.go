@@ -137,3 +137,18 @@ func TestANumberIsReadAsItIsWritten(t *testing.T) {
 		t.Error(text, err)
 	}
 }
+
+func TestAStringIsAppended(t *testing.T) {
+	for document, wanted := range map[string]string{`"caf\u00e9"`: "held café", `""`: "held ", "\"a\xffb\"": "held a\uFFFDb"} {
+		got, err := over(document).Append([]byte("held "), 64)
+		if err != nil || string(got) != wanted {
+			t.Errorf("%s: %q, %v", document, got, err)
+		}
+	}
+	for _, document := range []string{`"much too long"`, `"cut`, `7`} {
+		got, err := over(document).Append([]byte("held "), 4)
+		if err == nil || string(got) != "held " {
+			t.Errorf("%s: %q, %v", document, got, err)
+		}
+	}
+}

@@ -53,9 +53,31 @@ func placeOf(name []byte) int {
 	return int(uint(place) % knownNames)
 }
 
+// Append reads a string of at most limit bytes as String does, and appends it to to. Where it fails, to has what it had.
+func (r *Reader) Append(to []byte, limit int) ([]byte, error) {
+	start := len(to)
+	text, err := r.append(to, limit)
+	if err != nil {
+		return to, err
+	}
+	if own := text[start:]; !utf8.Valid(own) {
+		return append(text[:start], string([]rune(string(own)))...), nil
+	}
+	return text, nil
+}
+
 // text reads a string as it comes; what it returns is valid until the next value is read.
 func (r *Reader) text(limit int) (text []byte, err error) {
-	text = r.scratch[:0]
+	text, err = r.append(r.scratch[:0], limit)
+	if err == nil && cap(text) <= 1024 {
+		r.scratch = text
+	}
+	return text, err
+}
+
+// append reads a string as it comes.
+func (r *Reader) append(to []byte, limit int) (text []byte, err error) {
+	text = to
 	if err := r.begin(); err != nil {
 		return nil, err
 	}
@@ -65,17 +87,13 @@ func (r *Reader) text(limit int) (text []byte, err error) {
 			return nil, err
 		}
 		if len(piece) == 0 {
-			break
+			return text, nil
 		}
-		if len(text)+len(piece) > limit {
+		if len(text)-len(to)+len(piece) > limit {
 			return nil, r.Fault("the string is longer than " + strconv.Itoa(limit) + " bytes")
 		}
 		text = append(text, piece...)
 	}
-	if cap(text) <= 1024 {
-		r.scratch = text
-	}
-	return text, nil
 }
 
 // Prefix reads a string and keeps its first bytes, at most limit and whole characters; cut says that there were more.

@@ -1,5 +1,7 @@
 package openai
 
+import "strings"
+
 // What is remembered is bounded: so many chats, so many bytes a chat, and so many messages as the settings say.
 const (
 	maxChats = 16
@@ -38,7 +40,7 @@ func (h *history) each(chat int64, say func(role, content string)) {
 	}
 }
 
-// add remembers a question and its answer, and forgets what is too old or too much.
+// add remembers a question, which it clones, and its answer, and forgets what is too old or too much.
 func (h *history) add(chat int64, question, answer string, turns int) {
 	i := h.find(chat)
 	if i < 0 {
@@ -50,7 +52,7 @@ func (h *history) add(chat int64, question, answer string, turns int) {
 	}
 	c := h.chats[i]
 	copy(h.chats[1:i+1], h.chats[:i])
-	c.turns = append(c.turns, turn{"user", question}, turn{"assistant", answer})
+	c.turns = append(c.turns, turn{"user", strings.Clone(question)}, turn{"assistant", answer})
 	size := 0
 	for _, t := range c.turns {
 		size += len(t.content)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"slimdeploy/gateway/internal/wire"
 )
@@ -229,6 +230,18 @@ func FuzzRead(f *testing.F) {
 		s.read(status, strings.NewReader(body))
 		if len(s.text) > MaxAnswer {
 			t.Fatal(len(s.text))
+		}
+	})
+}
+
+func TestAQuestionIsRememberedAsItWas(t *testing.T) {
+	var h history
+	text := []byte("what is it?")
+	h.add(1, unsafe.String(&text[0], len(text)), "that", 10) // as a channel hands it out: gone with the next batch
+	copy(text, "overwritten")
+	h.each(1, func(role, content string) {
+		if role == "user" && content != "what is it?" {
+			t.Errorf("it is remembered as %q", content)
 		}
 	})
 }

@@ -270,19 +270,23 @@ func TestTheSimulationItselfAllocatesNothing(t *testing.T) {
 }
 
 func TestABurstAllocatesLittle(t *testing.T) {
-	gateway := Start(New(Short), filepath.Join(t.TempDir(), "offset"), nil)
-	defer gateway.Stop()
-	if _, err := gateway.Burst(200); err != nil { // buffers grow
-		t.Fatal(err)
-	}
-	const messages = 2000
-	result, err := gateway.Burst(messages)
-	if err != nil {
-		t.Fatal(err)
-	}
-	each := result.Bytes / messages
-	t.Logf("%d bytes a message, %d allocations for %d", each, result.Mallocs, messages)
-	if each > 128 {
-		t.Errorf("a message allocates %d bytes", each)
+	for _, kind := range All() {
+		t.Run(kind.String(), func(t *testing.T) {
+			gateway := Start(New(kind), filepath.Join(t.TempDir(), "offset"), nil)
+			defer gateway.Stop()
+			if _, err := gateway.Burst(200); err != nil { // buffers grow
+				t.Fatal(err)
+			}
+			const messages = 2000
+			result, err := gateway.Burst(messages)
+			if err != nil {
+				t.Fatal(err)
+			}
+			each := result.Bytes / messages
+			t.Logf("%d bytes a message, %d allocations for %d", each, result.Mallocs, messages)
+			if each > 128 {
+				t.Errorf("a message allocates %d bytes", each)
+			}
+		})
 	}
 }

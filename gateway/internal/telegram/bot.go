@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"slimdeploy/gateway/internal/jsonstream"
-	"slimdeploy/gateway/internal/sizes"
 	"slimdeploy/gateway/internal/wire"
 )
 
@@ -46,6 +45,7 @@ type Bot struct {
 	body    []byte
 	method  []byte
 	updates []Update
+	texts   texts // of updates
 	buffer  *bufio.Reader
 	json    *jsonstream.Reader
 	answer  reading
@@ -128,6 +128,7 @@ func (b *Bot) Updates(offset int64, limit int, wait time.Duration) ([]Update, er
 	body = strconv.AppendInt(body, int64(wait/time.Second), 10)
 	body = append(body, `,"allowed_updates":["message"]}`...)
 	b.body = body
+	b.texts.reset(len(b.updates) == 0)
 	b.updates = b.updates[:0]
 	err := b.call("getUpdates", body, wait+callTime, b.update)
 	return b.updates, err
@@ -135,7 +136,7 @@ func (b *Bot) Updates(offset int64, limit int, wait time.Duration) ([]Update, er
 
 func (b *Bot) readUpdates(r *jsonstream.Reader) error {
 	return r.Array(func() error {
-		update, err := readUpdate(r)
+		update, err := readUpdate(r, &b.texts)
 		b.updates = append(b.updates, update)
 		return err
 	})
@@ -164,9 +165,7 @@ func (b *Bot) Send(message Outgoing) error {
 	body = append(body, `,"text":`...)
 	body = jsonstream.AppendString(body, message.Text)
 	body = append(body, '}')
-	if cap(body) <= 2*sizes.Reader {
-		b.body = body
-	}
+	b.body = kept(body, mostOutgoing)
 	return b.call("sendMessage", body, callTime, (*jsonstream.Reader).Skip)
 }
 

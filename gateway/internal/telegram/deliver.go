@@ -29,11 +29,12 @@ func (p *Poller) deliver(stop <-chan struct{}, message *Message, reply Reply) er
 	}
 	splitter := markdown.NewSplitter(reply.Text)
 	for {
-		piece, more := splitter.Next(nil)
+		piece, more := splitter.Next(p.piece[:0])
 		if !more {
 			return p.count(true, nil)
 		}
-		sent, err := p.sendPiece(stop, out, string(piece), reply.Markdown)
+		p.piece = kept(piece, mostOutgoing)
+		sent, err := p.sendPiece(stop, out, borrowed(piece), reply.Markdown)
 		if err != nil || !sent {
 			return p.count(sent, err)
 		}
@@ -54,12 +55,10 @@ func (p *Poller) sendPiece(stop <-chan struct{}, out Outgoing, piece string, mar
 	if !marked {
 		return p.insist(stop, out)
 	}
-	p.html = markdown.AppendHTML(p.html[:0], piece)
+	marks := markdown.AppendHTML(p.html[:0], piece)
+	p.html = kept(marks, mostOutgoing)
 	html := out
-	html.Text, html.HTML = string(p.html), true
-	if cap(p.html) > 4*markdown.MaxUnits {
-		p.html = nil
-	}
+	html.Text, html.HTML = borrowed(marks), true
 	err = p.send(stop, html)
 	if err == nil {
 		return true, nil

@@ -12,7 +12,7 @@ type Update struct {
 	Message Message
 }
 
-// Message is a user's message.
+// Message is a user's message. Its Text is valid until the next getUpdates: who needs it longer clones it.
 type Message struct {
 	ID       int64
 	Chat     int64
@@ -23,13 +23,13 @@ type Message struct {
 	Text     string
 }
 
-func readUpdate(r *jsonstream.Reader) (update Update, err error) {
+func readUpdate(r *jsonstream.Reader, texts *texts) (update Update, err error) {
 	err = r.Object(func(key string) (err error) {
 		switch key {
 		case "update_id":
 			update.ID, err = r.Int64()
 		case "message":
-			err = update.Message.read(r)
+			err = update.Message.read(r, texts)
 		default:
 			err = r.Skip()
 		}
@@ -38,7 +38,7 @@ func readUpdate(r *jsonstream.Reader) (update Update, err error) {
 	return update, err
 }
 
-func (m *Message) read(r *jsonstream.Reader) error {
+func (m *Message) read(r *jsonstream.Reader, texts *texts) error {
 	var from sender
 	err := r.Object(func(key string) (err error) {
 		switch key {
@@ -58,7 +58,7 @@ func (m *Message) read(r *jsonstream.Reader) error {
 			})
 			m.ToBot = original.bot
 		case "text":
-			m.Text, err = r.String(maxText)
+			m.Text, err = texts.read(r)
 		default:
 			err = r.Skip()
 		}
@@ -122,8 +122,16 @@ func (m *Message) forBot(bot string) (text string, ok bool) {
 		return m.Text, !named || strings.EqualFold(addressee, bot)
 	}
 	if at := mention(m.Text, bot); at >= 0 {
-		before, after := m.Text[:at], m.Text[at+1+len(bot):]
-		text := strings.TrimSpace(strings.TrimRight(before, " ") + " " + strings.TrimLeft(after, " ,:"))
+		before, after := strings.TrimRight(m.Text[:at], " "), strings.TrimLeft(m.Text[at+1+len(bot):], " ,:")
+		switch { // mostly one of the two is empty, and the text, which may be long, is not copied
+		case before == "":
+			text = after
+		case after == "":
+			text = before
+		default:
+			text = before + " " + after
+		}
+		text = strings.TrimSpace(text)
 		return text, text != ""
 	}
 	return m.Text, m.ToBot

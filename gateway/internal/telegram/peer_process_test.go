@@ -28,21 +28,23 @@ import (
 const peerVariable = "PICOCLAW_TEST_BOT_API"
 
 // TestPeerProcess is that process, and no test: a Bot API over TLS that is told on its standard input what it has.
-// A line "M B E" stands for M messages, B in one batch, with E getUpdates before each batch that bring nothing.
+// A line "M B E T" stands for M messages, B in one batch, with E getUpdates before each batch that bring nothing; T is what
+// their texts are made of (peerTexts).
 // It answers with a line when all of it was fetched and answered.
 func TestPeerProcess(t *testing.T) {
 	if os.Getenv(peerVariable) == "" {
 		t.Skip("only run by other tests")
 	}
+	var text string
 	peer := &peerAPI{changed: make(chan struct{}, 1), done: make(chan struct{}, 1)}
 	server := httptest.NewTLSServer(peer)
 	fmt.Println(server.URL, base64.StdEncoding.EncodeToString(server.Certificate().Raw))
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		peer.mu.Lock()
-		if _, err := fmt.Sscan(lines.Text(), &peer.messages, &peer.batch, &peer.empty); err != nil {
+		if _, err := fmt.Sscan(lines.Text(), &peer.messages, &peer.batch, &peer.empty, &text); err != nil {
 			t.Fatal(err)
 		}
-		peer.pause = peer.empty
+		peer.pause, peer.text = peer.empty, peerTexts[text]
 		peer.mu.Unlock()
 		peer.changed <- struct{}{}
 		<-peer.done
@@ -59,6 +61,15 @@ type peerAPI struct {
 	pause                  int // empty answers before the next batch
 	unanswered             int
 	id                     int
+	text                   string // as it stands in the JSON
+}
+
+// peerTexts are what messages say. One that begins with # is answered marked up.
+var peerTexts = map[string]string{
+	"short":    `message, and some more \u00fc`,
+	"4k":       strings.Repeat("Sixty-four characters stand in this line, and many lines follow.", 64),
+	"cyrillic": strings.Repeat("Сообщение ", 400),
+	"markdown": `# A heading\n\n` + strings.Repeat(`Some **bold** and _slanted_ words, <b> & a [link](https://example.org/?a=1&b=2).\n`, 48),
 }
 
 func (p *peerAPI) ServeHTTP(w http.ResponseWriter, request *http.Request) {
@@ -74,7 +85,7 @@ func (p *peerAPI) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	case "sendMessage":
 		// What api.telegram.org answers with: the message as it was sent.
 		io.WriteString(w, `{"ok":true,"result":{"message_id":1,"from":{"id":12345,"is_bot":true,"first_name":"Slim","username":"slim_bot"},`+
-			`"chat":{"id":7,"first_name":"A","type":"private"},"date":1700000000,"text":"message, and some more"}}`)
+			`"chat":{"id":7,"first_name":"A","type":"private"},"date":1700000000,"text":"`+p.text+`"}}`)
 		if p.unanswered--; p.unanswered == 0 && p.messages == 0 {
 			p.done <- struct{}{}
 		}
@@ -96,7 +107,7 @@ func (p *peerAPI) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 				p.unanswered++
 				updates = append(updates, fmt.Sprintf(`{"update_id":%d,"message":{"message_id":%d,"from":{"id":7,"is_bot":false,`+
 					`"first_name":"A","username":"somebody","language_code":"en"},"chat":{"id":7,"first_name":"A","type":"private"},`+
-					`"date":1700000000,"text":"message %d, and some more \u00fc"}}`, p.id, p.id, p.id))
+					`"date":1700000000,"text":"%s"}}`, p.id, p.id, p.text))
 			}
 			p.pause = p.empty
 		}
@@ -162,7 +173,7 @@ func startPeerProcess(t *testing.T) *peerProcess {
 		Stats: p.stats,
 		Handle: func(m *Message, typing func()) Reply {
 			answer, markdown := replier.To(m.Chat, m.Text, typing)
-			return Reply{Text: answer, Markdown: markdown}
+			return Reply{Text: answer, Markdown: markdown || strings.HasPrefix(answer, "# ")}
 		},
 		OffsetFile: filepath.Join(t.TempDir(), "telegram.offset"),
 	}
@@ -177,11 +188,11 @@ func startPeerProcess(t *testing.T) *peerProcess {
 	return p
 }
 
-// exchange has so many messages sent and answered.
-func (p *peerProcess) exchange(messages, batch, empty int) {
+// exchange has so many messages sent and answered; text is one of peerTexts.
+func (p *peerProcess) exchange(messages, batch, empty int, text string) {
 	p.t.Helper()
 	before := p.stats.Outbound.Load()
-	fmt.Fprintln(p.in, messages, batch, empty)
+	fmt.Fprintln(p.in, messages, batch, empty, text)
 	if !p.out.Scan() {
 		p.t.Fatal("the peer ended")
 	}

@@ -54,7 +54,7 @@ type Poller struct {
 	told        wire.Told
 	current     int64      // the chat that is answered
 	typing      func()     // showTyping, made once
-	html        []byte     // the buffer for a reply's markup
+	piece, html []byte     // the buffers for a piece of a reply, and for its markup
 	sending     sync.Mutex // held while a reply is on its way
 	handling    sync.Mutex // held while a message is answered, for Between
 }

@@ -21,6 +21,7 @@ import (
 const (
 	connectTime = 20 * time.Second // name lookup, TCP and TLS; a MIPS board needs seconds for an RSA chain
 	maxDrain    = 16 << 10         // what is left of a body is read to keep the connection, up to so many bytes
+	mostRequest = 16 << 10         // how large a buffer for requests is kept: for a longest message
 	maxBody     = 8 << 20          // 100 updates of 4,096 characters, each escaped to 12 bytes, are 5 MB
 )
 
@@ -273,7 +274,7 @@ func (c *Client) render(path, body []byte) []byte {
 	to = strconv.AppendInt(to, int64(len(body)), 10)
 	to = append(to, "\r\n\r\n"...)
 	to = append(to, body...)
-	if cap(to) <= 4*sizes.Reader {
+	if cap(to) <= mostRequest {
 		c.request = to
 	}
 	return to
