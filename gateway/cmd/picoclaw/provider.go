@@ -4,9 +4,7 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"os"
 
 	"slimdeploy/gateway/internal/config"
 	"slimdeploy/gateway/internal/logline"
@@ -77,12 +75,8 @@ func security(caFile, host string) (*tls.Config, error) {
 	}
 	trusted, known := trust.System()
 	if caFile != "" {
-		pem, err := os.ReadFile(caFile)
-		if err != nil {
+		if err := trust.CheckFile(caFile); err != nil {
 			return nil, err
-		}
-		if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-			return nil, errors.New(caFile + " holds no certificate")
 		}
 		trusted, known = trust.File(caFile), true
 	}

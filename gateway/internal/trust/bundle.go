@@ -25,6 +25,19 @@ type Bundle struct {
 // File is a bundle of one file.
 func File(path string) Bundle { return Bundle{Files: []string{path}} }
 
+// CheckFile finds out whether a file can be read and holds a certificate. It stops at the first that it finds: a pool of
+// all that a system has would leave 400 KiB behind.
+func CheckFile(path string) error {
+	reader := scanner{first: true}
+	if err := reader.scan(path); err != nil {
+		return err
+	}
+	if !reader.found {
+		return errors.New(path + " holds no certificate")
+	}
+	return nil
+}
+
 // System is the system's bundle, where crypto/x509 looks for it too (its root_linux.go), with the same variables; false
 // where a system keeps authorities in another way, which crypto/x509 knows.
 func System() (bundle Bundle, ok bool) {
@@ -86,6 +99,8 @@ var ErrNoBundle = errors.New("there is no bundle of authorities, such as the pac
 type scanner struct {
 	names [][]byte
 	pool  *x509.CertPool
+	first bool // nothing is kept, and the first certificate that can be read is the last that is looked at
+	found bool // such a one
 	lines *bufio.Reader
 	text  []byte // a certificate in base64
 	der   []byte // the same, decoded
@@ -127,7 +142,7 @@ func (s *scanner) scan(path string) error {
 		default:
 			s.text = append(s.text, trimmed...)
 		}
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) || s.found {
 			return nil
 		}
 	}
@@ -140,6 +155,11 @@ func (s *scanner) take() {
 	}
 	n, err := base64.StdEncoding.Decode(s.der[:cap(s.der)], s.text)
 	if err != nil {
+		return
+	}
+	if s.first {
+		_, err := x509.ParseCertificate(s.der[:n])
+		s.found = err == nil
 		return
 	}
 	name := subject(s.der[:n])
