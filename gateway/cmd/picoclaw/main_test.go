@@ -1,6 +1,7 @@
 package main
 
 import (
+	"debug/buildinfo"
 	"encoding/json"
 	"io"
 	"os"
@@ -68,14 +69,34 @@ func TestHelpIsToldWhereItIsAskedFor(t *testing.T) {
 
 func TestTheVersionIsTold(t *testing.T) {
 	code, stdout, _ := called(t, "version")
-	if wanted := "picoclaw dev (" + runtime.Version() + ", " + target() + ", tags none)\n"; code != exitOK || stdout != wanted {
-		t.Errorf("%d, %q", code, stdout)
+	tags := builtWith(t)
+	if wanted := "picoclaw dev (" + runtime.Version() + ", " + target() + ", tags " + tags + ")\n"; code != exitOK || stdout != wanted {
+		t.Errorf("%d, %q, not %q", code, stdout, wanted)
 	}
 	code, stdout, _ = called(t, "--version", "--json")
 	var document map[string]string
-	if err := json.Unmarshal([]byte(stdout), &document); err != nil || code != exitOK || document["go"] != runtime.Version() {
+	if err := json.Unmarshal([]byte(stdout), &document); err != nil || code != exitOK || document["go"] != runtime.Version() || document["tags"] != tags {
 		t.Errorf("%d, %q, %v", code, stdout, err)
 	}
+}
+
+// builtWith is the tags that this test was built with, as the go tool reads them from its own file; "none" for none.
+func builtWith(t *testing.T) string {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := buildinfo.ReadFile(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "-tags" {
+			return setting.Value
+		}
+	}
+	return "none"
 }
 
 func TestAConfigThatIsMissingOrBrokenIsNamed(t *testing.T) {
