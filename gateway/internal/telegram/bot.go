@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"slimdeploy/gateway/internal/jsonstream"
+	"slimdeploy/gateway/internal/sizes"
 	"slimdeploy/gateway/internal/wire"
 )
 
@@ -63,7 +64,8 @@ type reading struct {
 
 // NewBot makes a bot; nothing is sent yet.
 func NewBot(endpoint wire.Endpoint, token string, config *tls.Config) *Bot {
-	b := &Bot{client: wire.NewClient(endpoint, config), path: "/bot" + token + "/", buffer: bufio.NewReaderSize(nil, 1024)}
+	b := &Bot{client: wire.NewClient(endpoint, config), path: "/bot" + token + "/", buffer: bufio.NewReaderSize(nil, sizes.Shared)}
+	b.updates = make([]Update, 0, 12) // of a size class in use: see sizes.Shared
 	b.json = jsonstream.NewReader(b.buffer)
 	b.read, b.update = b.readAnswer, b.readUpdates
 	return b
