@@ -11,6 +11,8 @@ from deploy.cli.wording import PROGRAM
 REFUSED = {
     "not_linux": "slimdeploy deploys to Linux boards only.",
     "wrong_architecture": f"Name the board that this really is ({PROGRAM} boards lists them), or another --host.",
+    "no_target": "Its processor has to be one of these: amd64, 386 with SSE2, arm64, arm, riscv64, mips, mipsle, "
+    "mips64, mips64le, loong64.",
     "read_only": "Name a folder that this login can write: --prefix /path/on/the/board; or log in as another user.",
     "noexec": "Name a folder where programs may run: --prefix /path/on/the/board; or remount it with exec.",
     "no_overcommit": "Let the board's kernel promise more than it has: echo 1 >/proc/sys/vm/overcommit_memory there "
@@ -20,6 +22,7 @@ REFUSED = {
     "clock_off": "Set the board's clock: date -u -s '…' there, or let it run an NTP client; then deploy again.",
     "no_ca_bundle": "Install ca-certificates on the board, or send a bundle with --ca-file bundle.pem.",
     "changed_meanwhile": "Nothing of yours runs. Wait until the other deployment has ended, then deploy again.",
+    "service_taken": "Choose another folder, whose name the service gets: --prefix /opt/telegram-gateway.",
     "port_taken": "Choose another port for the gateway's health page: --port 8081.",
 }
 
