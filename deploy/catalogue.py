@@ -31,6 +31,8 @@ HOST_GOARCH = "host"
 
 INITS = ("systemd", "openrc", "procd", "busybox_init", "detached")
 CONNECTIONS = ("ssh", "loopback")
+LIBCS = ("glibc", "musl", "uclibc")
+SSH_SERVERS = ("openssh", "dropbear")
 
 # `go help environment`, and internal/buildcfg of Go 1.26 for the values. GOARM -> form, and an example of it.
 VARIANTS = {
@@ -64,6 +66,7 @@ TARGET_OF_MACHINE = {
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 # What a build constraint takes as a word, ASCII only (go/build/constraint).
 _TAG = re.compile(r"[A-Za-z0-9_.]+")
+_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:%_-]*")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -159,6 +162,12 @@ def parse(name: str, table: dict[str, Any], faults: list[str]) -> Board | None:
             gomaxprocs=keys.whole("limits.gomaxprocs", limits.gomaxprocs, 1, 1024),
         ),
         tags=keys.texts("tags", ordinary.tags, _TAG, "a build tag: letters, digits, _ and ."),
+        libc=keys.one_of("libc", LIBCS),
+        storage=keys.text("storage"),
+        ssh_server=keys.one_of("login.server", SSH_SERVERS),
+        address=keys.text("login.address", form=_ADDRESS, what="a host's name or address"),
+        compatible=keys.texts("recognise.compatible"),
+        models=keys.texts("recognise.models"),
         sources=keys.texts("sources"),
         notes=keys.texts("notes"),
     )

@@ -32,6 +32,18 @@ class Board:
     health_port: int = 8080
     limits: Limits = field(default_factory=Limits)
     tags: tuple[str, ...] = ("telegram", "smallbuf")
+    libc: str = ""
+    """glibc, musl or uclibc, where it is known. The gateway needs none."""
+    storage: str = ""
+    """Where its system lies, for people."""
+    ssh_server: str = ""
+    """openssh or dropbear, where it is known."""
+    address: str = ""
+    """Where its vendor's image is reached at first, where the vendor documents one."""
+    compatible: tuple[str, ...] = ()
+    """What its device tree's compatible may hold that no other board's does."""
+    models: tuple[str, ...] = ()
+    """What its device tree's model, or a PC's product name, may begin with."""
     sources: tuple[str, ...] = ()
     """Where each fact comes from."""
     notes: tuple[str, ...] = ()

@@ -74,6 +74,8 @@ OTHER_VALUES: dict[str, str] = {
     "init": '"openrc"',
     "health_port": "8099",
     "tags": '["pprof"]',
+    "libc": '"glibc"',
+    "storage": '"eMMC"',
     "sources": '["a datasheet"]',
     "notes": '["another note"]',
     "target.goarch": '"mipsle"',
@@ -83,6 +85,10 @@ OTHER_VALUES: dict[str, str] = {
     "login.user": '"pi"',
     "login.port": "2222",
     "login.sftp": "false",
+    "login.address": '"one.local"',
+    "login.server": '"dropbear"',
+    "recognise.compatible": '["example,two"]',
+    "recognise.models": '["Example Two"]',
     "limits.gomemlimit": '"6MiB"',
     "limits.gogc": "50",
     "limits.gomaxprocs": "2",
@@ -123,6 +129,7 @@ def test_what_the_example_says_of_ordinary_values_is_so(tmp_path: Path) -> None:
     example = flat(asdict(catalogue.board(write(tmp_path, EXAMPLE.read_text(), "example.toml"))))
     ordinary = flat(asdict(catalogue.board(write(tmp_path, GOOD, "example.toml"))))
     own = {"title", "target.variant", "visible_ram_kib", "sources", "notes"}
+    own |= {"libc", "storage", "address", "ssh_server", "compatible", "models"}  # left out, nothing is known
     assert {field for field in example if example[field] != ordinary[field]} == own
 
 

@@ -1,4 +1,4 @@
-"""One script tells what a host is: on this machine under three shells, and read from what odd and hostile ones print."""
+"""One script tells what a host is: on this machine under three shells, and read from odd and hostile hosts."""
 
 from __future__ import annotations
 
