@@ -32,8 +32,8 @@ func parseAnswer(document []byte) (answer, error) {
 		*to, err = r.Int64()
 		return err
 	}
-	err := r.Object(func(key string) error {
-		switch key {
+	err := r.Object(func(key []byte) error {
+		switch string(key) {
 		case "status":
 			return text(&a.status)
 		case "version":
@@ -55,8 +55,8 @@ func parseAnswer(document []byte) (answer, error) {
 		case "hwm_kib":
 			return number(&a.hwm)
 		case "telegram":
-			return r.Object(func(key string) error {
-				switch key {
+			return r.Object(func(key []byte) error {
+				switch string(key) {
 				case "state":
 					return text(&a.state)
 				case "detail":

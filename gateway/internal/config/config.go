@@ -115,7 +115,8 @@ func (p *parser) section(path string, members map[string]func(path string) error
 		path += "."
 	}
 	seen := map[string]bool{}
-	return p.Object(func(key string) error {
+	return p.Object(func(name []byte) error {
+		key := string(name)
 		read := members[key]
 		if read == nil {
 			p.config.Ignored = append(p.config.Ignored, path+key)

@@ -38,7 +38,6 @@ type Reader struct {
 	// What one value needs and the next one uses again.
 	scratch []byte
 	piece   [utf8.UTFMax]byte
-	names   [knownNames]string
 }
 
 // NewReader reads from in.
@@ -159,8 +158,8 @@ func (r *Reader) empty(closing byte) (bool, error) {
 	return true, err
 }
 
-// Object reads an object; member is called with each key and has to read just its value.
-func (r *Reader) Object(member func(key string) error) error {
+// Object reads an object; member is called with each key, which is valid until its value is read, and has to read just that.
+func (r *Reader) Object(member func(key []byte) error) error {
 	if err := r.enter('{', "an object in { } is expected"); err != nil {
 		return err
 	}
@@ -173,7 +172,7 @@ func (r *Reader) Object(member func(key string) error) error {
 		} else if c != '"' {
 			return r.Fault("a key in double quotes is expected")
 		}
-		key, err := r.Name(MaxKey)
+		key, err := r.Bytes(MaxKey)
 		if err != nil {
 			return err
 		}
@@ -268,7 +267,7 @@ func (r *Reader) Skip() error {
 	return err
 }
 
-func (r *Reader) skipMember(string) error { return r.Skip() }
+func (r *Reader) skipMember([]byte) error { return r.Skip() }
 
 // End makes sure that nothing but white space follows.
 func (r *Reader) End() error {

@@ -18,8 +18,8 @@ func TestAnUpdateIsReadInAnyOrderOfItsKeys(t *testing.T) {
 	var text string
 	var id int64
 	var on bool
-	err := r.Object(func(key string) (err error) {
-		switch key {
+	err := r.Object(func(key []byte) (err error) {
+		switch string(key) {
 		case "text":
 			text, err = r.String(100)
 		case "id":
@@ -41,7 +41,7 @@ func TestAnUpdateIsReadInAnyOrderOfItsKeys(t *testing.T) {
 
 func TestAFaultSaysLineAndColumn(t *testing.T) {
 	r := over("{\n  \"port\": x\n}")
-	err := r.Object(func(string) error { _, err := r.Int64(); return err })
+	err := r.Object(func([]byte) error { _, err := r.Int64(); return err })
 	var fault *SyntaxError
 	if !errors.As(err, &fault) || fault.Line != 2 || fault.Column != 11 {
 		t.Fatalf("got %v", err)

@@ -10,49 +10,20 @@ import (
 
 // String reads a string of at most limit bytes as UTF-8; what is not UTF-8 becomes U+FFFD.
 func (r *Reader) String(limit int) (string, error) {
-	text, err := r.text(limit)
-	if err != nil {
-		return "", err
-	}
-	if utf8.Valid(text) {
-		return string(text), nil
-	}
-	return string([]rune(string(text))), nil // as encoding/json does it: one U+FFFD for each byte that belongs to no character
+	text, err := r.Bytes(limit)
+	return string(text), err
 }
 
-// Name reads a string as String does. It is for those that come again and again: one that was read before is not made anew.
-func (r *Reader) Name(limit int) (string, error) {
-	text, err := r.text(limit)
+// Bytes reads a string as String does; what it returns is valid until the next value is read.
+func (r *Reader) Bytes(limit int) ([]byte, error) {
+	text, err := r.Append(r.scratch[:0], limit)
+	if cap(text) <= 1024 {
+		r.scratch = text
+	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	known := &r.names[placeOf(text)]
-	if string(text) == *known {
-		return *known, nil
-	}
-	name := string(text)
-	if !utf8.ValidString(name) {
-		name = string([]rune(name))
-	} else if len(name) <= maxKnown {
-		*known = name
-	}
-	return name, nil
-}
-
-const (
-	// The keys of a Bot API update are some thirty; with so many places they hardly ever share one, and a Reader stays below
-	// 2 KiB (package sizes, Shared, says why that counts).
-	knownNames = 113
-	maxKnown   = 32 // bytes
-)
-
-// placeOf is where a name is looked for. Two names may share a place, and then are made anew by turns.
-func placeOf(name []byte) int {
-	place := 0
-	for _, c := range name {
-		place = place*31 + int(c)
-	}
-	return int(uint(place) % knownNames)
+	return text, nil
 }
 
 // Append reads a string of at most limit bytes as String does, and appends it to to. Where it fails, to has what it had.
@@ -62,19 +33,10 @@ func (r *Reader) Append(to []byte, limit int) ([]byte, error) {
 	if err != nil {
 		return to, err
 	}
-	if own := text[start:]; !utf8.Valid(own) {
+	if own := text[start:]; !utf8.Valid(own) { // one U+FFFD for each byte that belongs to no character, as encoding/json does it
 		return append(text[:start], string([]rune(string(own)))...), nil
 	}
 	return text, nil
-}
-
-// text reads a string as it comes; what it returns is valid until the next value is read.
-func (r *Reader) text(limit int) (text []byte, err error) {
-	text, err = r.append(r.scratch[:0], limit)
-	if err == nil && cap(text) <= 1024 {
-		r.scratch = text
-	}
-	return text, err
 }
 
 // append reads a string as it comes.

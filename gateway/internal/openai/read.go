@@ -137,8 +137,8 @@ func skipLine(in *bufio.Reader) error {
 
 // document reads {"choices":[{"delta":{"content":…}}]}, the same with "message", or {"error":{"message":…}}.
 func (s *said) document(r *jsonstream.Reader, text *[]byte, failure *Failure) error {
-	return r.Object(func(key string) error {
-		switch key {
+	return r.Object(func(key []byte) error {
+		switch string(key) {
 		case "choices":
 			first := true
 			return r.Array(func() error {
@@ -156,14 +156,14 @@ func (s *said) document(r *jsonstream.Reader, text *[]byte, failure *Failure) er
 }
 
 func (s *said) choice(r *jsonstream.Reader, text *[]byte) error {
-	return r.Object(func(key string) error {
+	return r.Object(func(key []byte) error {
 		if null, err := r.Null(); null || err != nil {
 			return err
 		}
-		switch key {
+		switch string(key) {
 		case "delta", "message":
-			return r.Object(func(key string) error {
-				if key != "content" {
+			return r.Object(func(key []byte) error {
+				if string(key) != "content" {
 					return r.Skip()
 				}
 				if null, err := r.Null(); null || err != nil {
@@ -195,8 +195,8 @@ func readError(r *jsonstream.Reader, failure *Failure) error {
 		return nil
 	}
 	failure.Message = "an error"
-	return r.Object(func(key string) error {
-		if key != "message" {
+	return r.Object(func(key []byte) error {
+		if string(key) != "message" {
 			return r.Skip()
 		}
 		text, _, err := r.Prefix(nil, maxMessage)

@@ -102,8 +102,8 @@ func (b *Bot) TLS() (version, cipher string) { return b.client.TLS() }
 // Name is the bot's user name, from getMe.
 func (b *Bot) Name() (name string, err error) {
 	err = b.call("getMe", []byte("{}"), callTime, func(r *jsonstream.Reader) error {
-		return r.Object(func(key string) (err error) {
-			if key == "username" {
+		return r.Object(func(key []byte) (err error) {
+			if string(key) == "username" {
 				name, err = r.String(maxDescription)
 				return err
 			}
@@ -181,8 +181,8 @@ func (b *Bot) Typing(chat int64) error {
 
 // readMember reads one member of an object and passes over the others.
 func readMember[T any](r *jsonstream.Reader, name string, read func(*jsonstream.Reader) (T, error)) (value T, err error) {
-	err = r.Object(func(key string) (err error) {
-		if key == name {
+	err = r.Object(func(key []byte) (err error) {
+		if string(key) == name {
 			value, err = read(r)
 			return err
 		}
@@ -226,9 +226,9 @@ func noJSON(err error) bool {
 	return errors.As(err, &fault)
 }
 
-func (b *Bot) readMember(key string) (err error) {
+func (b *Bot) readMember(key []byte) (err error) {
 	a := &b.answer
-	switch key {
+	switch string(key) {
 	case "ok":
 		a.ok, err = b.json.Bool()
 	case "result":

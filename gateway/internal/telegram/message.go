@@ -12,7 +12,7 @@ type Update struct {
 	Message Message
 }
 
-// Message is a user's message. Its Text is valid until the next getUpdates: who needs it longer clones it.
+// Message is a user's message. Its texts are valid until the next getUpdates: who needs one longer clones it.
 type Message struct {
 	ID       int64
 	Chat     int64
@@ -24,8 +24,8 @@ type Message struct {
 }
 
 func readUpdate(r *jsonstream.Reader, texts *texts) (update Update, err error) {
-	err = r.Object(func(key string) (err error) {
-		switch key {
+	err = r.Object(func(key []byte) (err error) {
+		switch string(key) {
 		case "update_id":
 			update.ID, err = r.Int64()
 		case "message":
@@ -40,25 +40,25 @@ func readUpdate(r *jsonstream.Reader, texts *texts) (update Update, err error) {
 
 func (m *Message) read(r *jsonstream.Reader, texts *texts) error {
 	var from sender
-	err := r.Object(func(key string) (err error) {
-		switch key {
+	err := r.Object(func(key []byte) (err error) {
+		switch string(key) {
 		case "message_id":
 			m.ID, err = r.Int64()
 		case "chat":
 			err = m.readChat(r)
 		case "from":
-			err = from.read(r)
+			err = from.read(r, texts)
 		case "reply_to_message":
 			var original sender
-			err = r.Object(func(key string) error {
-				if key == "from" {
-					return original.read(r)
+			err = r.Object(func(key []byte) error {
+				if string(key) == "from" {
+					return original.read(r, texts)
 				}
 				return r.Skip()
 			})
 			m.ToBot = original.bot
 		case "text":
-			m.Text, err = texts.read(r)
+			m.Text, err = texts.read(r, maxText)
 		default:
 			err = r.Skip()
 		}
@@ -72,14 +72,14 @@ func (m *Message) read(r *jsonstream.Reader, texts *texts) error {
 }
 
 func (m *Message) readChat(r *jsonstream.Reader) error {
-	return r.Object(func(key string) (err error) {
-		switch key {
+	return r.Object(func(key []byte) (err error) {
+		switch string(key) {
 		case "id":
 			m.Chat, err = r.Int64()
 		case "type":
-			var kind string
-			kind, err = r.Name(maxName)
-			m.Group = kind != "private"
+			var kind []byte
+			kind, err = r.Bytes(maxName)
+			m.Group = string(kind) != "private"
 		default:
 			err = r.Skip()
 		}
@@ -94,13 +94,13 @@ type sender struct {
 	bot      bool
 }
 
-func (s *sender) read(r *jsonstream.Reader) error {
-	return r.Object(func(key string) (err error) {
-		switch key {
+func (s *sender) read(r *jsonstream.Reader, texts *texts) error {
+	return r.Object(func(key []byte) (err error) {
+		switch string(key) {
 		case "id":
 			s.id, err = r.Int64()
 		case "username":
-			s.username, err = r.Name(maxName)
+			s.username, err = texts.read(r, maxName)
 		case "is_bot":
 			s.bot, err = r.Bool()
 		default:

@@ -18,7 +18,7 @@ const (
 	mostOutgoing = 16 << 10
 )
 
-// texts holds what users wrote, in one buffer that the next batch of updates uses again.
+// texts holds what users wrote, and their names, in one buffer that the next batch of updates uses again.
 type texts struct{ buffer []byte }
 
 // reset is called before the next batch; quiet says that the last one brought nothing.
@@ -30,10 +30,10 @@ func (t *texts) reset(quiet bool) {
 	t.buffer = kept(t.buffer, most)
 }
 
-// read reads a text, which is valid until reset. What append leaves behind where the buffer grows stays as it is.
-func (t *texts) read(r *jsonstream.Reader) (text string, err error) {
+// read reads a text of at most limit bytes, which is valid until reset. What append leaves behind where the buffer grows stays as it is.
+func (t *texts) read(r *jsonstream.Reader, limit int) (text string, err error) {
 	start := len(t.buffer)
-	t.buffer, err = r.Append(t.buffer, maxText)
+	t.buffer, err = r.Append(t.buffer, limit)
 	return borrowed(t.buffer[start:]), err
 }
 

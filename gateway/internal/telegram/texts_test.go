@@ -12,7 +12,7 @@ func readTexts(t *testing.T, to *texts, said ...string) (found []string) {
 	t.Helper()
 	for _, text := range said {
 		document := bufio.NewReader(strings.NewReader(string(jsonstream.AppendString(nil, text))))
-		read, err := to.read(jsonstream.NewReader(document))
+		read, err := to.read(jsonstream.NewReader(document), maxText)
 		if err != nil {
 			t.Fatal(err)
 		}

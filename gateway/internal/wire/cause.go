@@ -55,6 +55,10 @@ type Told struct{ kind string }
 
 // Already tells whether err has the Cause that the call before had; any other outcome, also nil for success, begins anew.
 func (t *Told) Already(err error) bool {
+	if err == nil { // before cause, which is made on the heap
+		t.kind = ""
+		return false
+	}
 	var cause *Cause
 	if !errors.As(err, &cause) {
 		t.kind = ""
