@@ -95,6 +95,11 @@ def board(name_or_path: str) -> Board:
     return _read(files[name_or_path])
 
 
+def is_name(text: str) -> bool:
+    """Whether a board may be called that."""
+    return bool(_NAME.fullmatch(text)) and text != EXAMPLE
+
+
 def _path_of(text: str) -> Path:
     try:
         path = Path(text).expanduser()

@@ -119,17 +119,19 @@ def made_board(probed: Probed, choice: Choice, today: str = "") -> Board:
     return _with_system(board, probed)
 
 
+def as_it_is(board: Board, probed: Probed, choice: Choice, today: str = "") -> Board:
+    """A board of the catalogue with what this host says otherwise: its system, its login, and the target it takes."""
+    target = board.target if runs(board.target, choice.target) else choice.target
+    ram_kib = max(board.ram_kib, _whole_mib(probed.ram_kib))
+    sources = (_source(today), *board.sources)
+    found = replace(board, target=target, ram_kib=ram_kib, user=_user(probed), sources=sources)
+    return _with_system(found, probed)
+
+
 def _of_kin(kin: Board, probed: Probed, choice: Choice, today: str) -> Board:
     variant = choice.target.variant.replace(",", "-")
-    board = replace(
-        kin,
-        name=f"{kin.name}-{choice.target.goarch}" + (f"-{variant}" if variant else ""),
-        title=f"{kin.title}, as {choice.target}",
-        target=choice.target,
-        user=_user(probed),
-        sources=(_source(today), *kin.sources),
-    )
-    return _with_system(board, probed)
+    name = f"{kin.name}-{choice.target.goarch}" + (f"-{variant}" if variant else "")
+    return replace(as_it_is(kin, probed, choice, today), name=name, title=f"{kin.title}, as {choice.target}")
 
 
 def _with_system(board: Board, probed: Probed) -> Board:

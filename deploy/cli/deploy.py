@@ -10,7 +10,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from deploy import deployments
-from deploy.cli import options, reaching
+from deploy.cli import options, probing
 from deploy.cli.claims import record_of
 from deploy.cli.dry_run import show_rehearsal
 from deploy.cli.ending import command
@@ -91,7 +91,8 @@ def deploy(
 ) -> int:
     """Build the gateway, put it on a board, start it under its limits, and measure it.
 
-    Try it without a board: invoke deploy --board local, or invoke deploy --board licheerv --emulate
+    Try it without a board: invoke deploy --board local, or invoke deploy --board licheerv --emulate.
+    With --host alone the host is asked which board it is (see boards.probe).
 
     Exit codes: 0 PASS, 1 FAIL, 2 wrong usage, 3 NOT MEASURED, 4 the host is out of reach or refused.
     """
@@ -117,13 +118,13 @@ def deploy(
         max_procs=max_procs,
     )
     screen = silent.screen(as_json=json)
-    with reaching.seat(board, host, emulate=emulate, keep=not dry_run, screen=screen) as place:
+    where = probing.Where(board, host, emulate, accept_new_host_key, identity)
+    with probing.seat(where, keep=not dry_run, screen=screen) as place:
         plan = plan_for(place, wishes)
         if not json:
             screen.say(f"Deploying to {place.board.name}, {place.board.title}, at {place.host}")
         began_s = time.monotonic()
-        connection = reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)
-        with closing(connection) as transport:
+        with closing(where.connect(place)) as transport:
             job = Job(plan, transport)
             steps = deployment(taker(place, held_to, burst) if measure else None)
             with screen.steps() as observer:
@@ -138,7 +139,7 @@ def deploy(
         if json:
             seconds = time.monotonic() - began_s
             document = deployment_document(job, records, board=place.board.name, host=str(place.host), seconds=seconds)
-            print(json_format.dumps(document, indent=2))
+            print(json_format.dumps(document | ({"recognised_by": place.why} if place.why else {}), indent=2))
         else:
             show_deployment(screen, job, place, explain=explain)
     return job.verdict.outcome.exit_code if job.verdict else 0

@@ -33,6 +33,10 @@ class Place:
     board: Board
     host: Host
     kept: KeptBoard | None = None
+    opened: Transport | None = None
+    """The connection over which the host was asked what it is; None where nobody had to."""
+    why: str = ""
+    """Why it is taken for that board, where the user named none."""
 
     @property
     def machine(self) -> str:
@@ -149,7 +153,9 @@ def _host(board: Board, host_text: str) -> Host:
 
 
 def connect(place: Place, *, accept_new_host_key: bool = False, identity: str = "") -> Transport:
-    """Open the one connection. Raises the leaves of HostError."""
+    """Open the one connection, or take the one that is open already. Raises the leaves of HostError."""
+    if place.opened is not None:
+        return place.opened
     from deploy.transport import ssh
 
     key: Path | None = existing_file(identity, "identity") if identity else None
