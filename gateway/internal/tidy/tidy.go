@@ -1,5 +1,6 @@
 // Package tidy keeps what the process holds near what it needs: it collects garbage when some has gathered, and has the
-// binary's own pages dropped when a collection has run, because the collector's code and tables are a third of them.
+// binary's own pages dropped when a collection has run, because the collector's code and tables are a third of them, and
+// from time to time while it works, because of what is run seldom: a TLS handshake alone takes 600 KiB of them.
 //
 // How pages are dropped is package pages' business; when there is time for it, the caller's.
 package tidy
@@ -7,6 +8,7 @@ package tidy
 import (
 	"runtime"
 	"runtime/debug"
+	"time"
 	"weak"
 )
 
@@ -20,6 +22,9 @@ const (
 	// turns, and clears each from its second use on (runtime/mheap.go, gcBitsArenas). It would come to that in ten
 	// minutes by itself; so what is read after it is warm is what stays.
 	cycles = 4
+	// kept is how long pages are kept while there is work. To drop them, and to bring back those that are needed, takes a
+	// board some 3 ms.
+	kept = 3 * time.Second
 )
 
 // Keeper does so. It is for one goroutine.
@@ -30,6 +35,7 @@ type Keeper struct {
 	rounds    int
 	allocated uint64 // since the start, when the last collection was made
 	mark      weak.Pointer[mark]
+	dropped   time.Time
 }
 
 // mark is what nothing refers to: it is gone when a collection has run.
@@ -47,10 +53,13 @@ func (k *Keeper) Round() {
 		}
 		k.collect()
 		k.garbage() // counts from here on
-	case k.mark.Value() == nil: // the runtime collected, as it does at least every two minutes
-		k.drop()
 	case k.rounds > warmRounds && k.garbage():
 		k.collect()
+	case k.mark.Value() == nil: // the runtime collected, as it does at least every two minutes
+		k.drop()
+	case time.Since(k.dropped) >= kept:
+		k.dropped = time.Now()
+		k.Drop()
 	}
 }
 
@@ -60,7 +69,7 @@ func (k *Keeper) collect() {
 }
 
 func (k *Keeper) drop() {
-	k.mark = weak.Make(new(mark))
+	k.mark, k.dropped = weak.Make(new(mark)), time.Now()
 	k.Drop()
 }
 

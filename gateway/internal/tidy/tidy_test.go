@@ -69,6 +69,19 @@ func TestPagesAreDroppedWhenTheRuntimeHasCollected(t *testing.T) {
 	}
 }
 
+func TestPagesAreDroppedFromTimeToTimeWhileThereIsWork(t *testing.T) {
+	k, drops := warm(t)
+	before := collections()
+	for range 3 {
+		k.dropped = k.dropped.Add(-kept)
+		k.Round()
+		k.Round()
+	}
+	if *drops != 3 || collections() != before {
+		t.Error(*drops, collections()-before)
+	}
+}
+
 func TestGarbageIsCollectedWhenSomeHasGathered(t *testing.T) {
 	k, drops := warm(t)
 	before := collections()
