@@ -18,6 +18,8 @@ const (
 	gathered = 64 << 10
 	// warmRounds is after how many rounds nearly every part of the program has run that ever will.
 	warmRounds = 4
+	// youngRounds is how long pages are dropped at each doubling of the rounds.
+	youngRounds = 128
 	// cycles of the collector until all of its bookkeeping is resident: it has three arenas of mark bits that it uses by
 	// turns, and clears each from its second use on (runtime/mheap.go, gcBitsArenas). It would come to that in ten
 	// minutes by itself; so what is read after it is warm is what stays.
@@ -57,10 +59,16 @@ func (k *Keeper) Round() {
 		k.collect()
 	case k.mark.Value() == nil: // the runtime collected, as it does at least every two minutes
 		k.drop()
-	case time.Since(k.dropped) >= kept:
+	case k.young() || time.Since(k.dropped) >= kept:
 		k.dropped = time.Now()
 		k.Drop()
 	}
+}
+
+// young tells whether pages are to be dropped whenever they were last: much runs only in the first rounds, and a gateway's
+// figures should soon be those that it keeps.
+func (k *Keeper) young() bool {
+	return k.rounds <= youngRounds && k.rounds&(k.rounds-1) == 0
 }
 
 func (k *Keeper) collect() {

@@ -14,7 +14,7 @@ func warm(t *testing.T) (k *Keeper, drops *int) {
 	quiet(t)
 	drops = new(int)
 	k = &Keeper{Drop: func() { *drops++ }}
-	for range warmRounds {
+	for range youngRounds {
 		k.Round()
 	}
 	*drops = 0
@@ -38,13 +38,19 @@ func TestPagesAreDroppedAfterTheFirstRoundAndWhenAllHasRun(t *testing.T) {
 	for range warmRounds - 2 {
 		k.Round()
 	}
-	if drops != 1 {
+	if drops != 2 {
 		t.Error(drops)
 	}
 	before := collections()
 	k.Round()
-	if drops != 2 || collections() < before+cycles {
+	if drops != 3 || collections() < before+cycles {
 		t.Error(drops, collections()-before)
+	}
+	for range youngRounds - warmRounds {
+		k.Round()
+	}
+	if drops != 8 { // after 8, 16, 32, 64 and 128 rounds
+		t.Error(drops)
 	}
 }
 
