@@ -20,10 +20,10 @@ const (
 	warmRounds = 4
 	// youngRounds is how long pages are dropped at each doubling of the rounds.
 	youngRounds = 128
-	// cycles of the collector until all of its bookkeeping is resident: it has three arenas of mark bits that it uses by
+	// cycles of the collector until all of its bookkeeping is resident: it has four arenas of mark bits that it uses by
 	// turns, and clears each from its second use on (runtime/mheap.go, gcBitsArenas). It would come to that in ten
 	// minutes by itself; so what is read after it is warm is what stays.
-	cycles = 4
+	cycles = 5
 	// kept is how long pages are kept while there is work. To drop them, and to bring back those that are needed, takes a
 	// board some 3 ms.
 	kept = 3 * time.Second
