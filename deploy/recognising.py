@@ -103,7 +103,7 @@ def made_board(probed: Probed, choice: Choice, today: str = "") -> Board:
     """A board with what the host said, and nothing else: it names the day as its source."""
     evidence = _evidence(probed)
     compatible = tuple(each for each in probed.compatible[:1] if each not in _OF_NO_BOARD)
-    title = probed.model if evidence and probed.model else probed.operating_system or f"a Linux {probed.machine}"
+    title = probed.model if evidence and probed.model else probed.operating_system or "a host that names no hardware"
     board = Board(
         name=_name(probed, choice),
         title=f"{title}, {choice.target.goarch}",
