@@ -54,7 +54,7 @@ def recall(board: str, host: str, machine: str = "") -> Deployment | None:
         return None
     try:
         found: dict[str, Any] = json.loads(text)
-        limits = Limits(**{name: int(value) for name, value in found.pop("limits").items()})
+        limits = _limits(found.pop("limits"))
         deployment = Deployment(limits=limits, **found)
         if not isinstance(deployment.sha256, str) or not isinstance(deployment.circumstances, dict):
             raise TypeError("a field has the wrong type")
@@ -63,6 +63,12 @@ def recall(board: str, host: str, machine: str = "") -> Deployment | None:
             str(path), [f"it is no record of a deployment: {error} (deploy again to write it anew)"]
         ) from error
     return deployment
+
+
+def _limits(found: dict[str, Any]) -> Limits:
+    hard = found.pop("hard_bytes", None)
+    soft = {name: int(value) for name, value in found.items()}
+    return Limits(**soft, hard_bytes=None if hard is None else int(hard))
 
 
 def forget(board: str, host: str | None = None, machine: str = "") -> None:

@@ -50,6 +50,8 @@ class Identity:
     """The process that the supervisor's pid file names; None without one."""
     supervisor_runs: bool
     """Whether a process with the supervisor's PID and start ticks is there."""
+    manager: str
+    """The service manager that keeps it, by its cgroup or its parent; "" for none that we know."""
 
     def soft_limit(self, name: str) -> str | None:
         """The value of a soft limit; None where it is not set, or set twice and not alike."""
@@ -58,8 +60,10 @@ class Identity:
 
 
 def questions(framing: Framing, when: str) -> str:
-    """sh text that asks for the identity of process $pid; needs the functions of `proc_files`, HASH, and the variables
-    $pid, $pid_file and $supervisor_pid_file. `when` ("before", "after") goes into the names of the sections."""
+    """sh text that asks for the identity of process $pid. `when` ("before", "after") goes into the sections' names.
+
+    Needs the functions of `proc_files`, HASH, MANAGER, and the variables $pid, $pid_file and $supervisor_pid_file.
+    """
     # Without a PID, /proc//stat would be the whole machine's: there is no process "none".
     # \001 for newline keeps a newline inside a value from looking like the start of another variable.
     by_line = "tr '\\000\\012' '\\012\\001' 2>/dev/null"
@@ -78,6 +82,7 @@ def questions(framing: Framing, when: str) -> str:
         "supervising": 'read -r s_pid s_rest 2>/dev/null <"$supervisor_pid_file"\n'
         f"case $s_pid in '' | *[!0-9]*) exit {ABSENT} ;; esac\n"
         'show "/proc/$s_pid/stat"',
+        "manager": 'manager_of "${pid:-none}" "${pid_file%/run/*}"',
     }
     return "".join(framing.section(f"{when}_{name}", commands) for name, commands in asked.items())
 
@@ -117,6 +122,7 @@ def parse(answers: Answers, when: str) -> Identity:
             and (supervising_stat.pid, supervising_stat.start_ticks) == (supervisor.pid, supervisor.start_ticks)
             and supervising_stat.state not in "ZX"
         ),
+        manager=(answers.after_success(f"{when}_manager") or "").strip(),
     )
 
 

@@ -5,10 +5,12 @@ Also where a board keeps its gateway when only its prefix candidates are known. 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from deploy.board_shell.framing import Framing, parse
 from deploy.board_shell.preflight import HOME_PREFIX, RUNNING_QUESTION, parse_running
 from deploy.board_shell.quoting import quote_path
-from deploy.board_shell.shell_functions import HASH, RUNNING
+from deploy.board_shell.shell_functions import HASH, MANAGER, MEMORY_CGROUP, RUNNING
 from deploy.errors import BadAnswer
 from deploy.model.facts import Running
 from deploy.model.layout import Layout
@@ -24,7 +26,7 @@ def observe_script(layout: Layout, framing: Framing, *, ask_it: bool = True) -> 
     status = f"{binary} status --json --config {quote_path(layout.config)} 2>/dev/null" if ask_it else ":"
     text = (
         framing.prelude()
-        + f'{HASH}{RUNNING}prefix={prefix}\npid=$(running_pid "$prefix/run/gateway.pid")\n'
+        + f'{HASH}{RUNNING}{MANAGER}{MEMORY_CGROUP}prefix={prefix}\npid=$(running_pid "$prefix/run/gateway.pid")\n'
         + framing.section("running", RUNNING_QUESTION)
         + framing.section("status", status)
         + framing.close()
@@ -54,13 +56,22 @@ def locate_script(prefix: str, framing: Framing) -> Script:
         + f'for prefix in {candidates} ""; do [ ! -L "$prefix/current" ] || break; done\n'
         + framing.section("prefix", 'printf "%s\\n" "$prefix"')
         + framing.section("binary", _BINARY)
+        + framing.section("manager", 'cat "$prefix/run/manager" 2>/dev/null; :')
         + framing.close()
     )
     return Script(title="find where the gateway is installed", text=text, changes=False)
 
 
-def parse_location(framing: Framing, stdout: bytes) -> Layout | None:
-    """Where it lies, the prefix absolute; None where nothing is installed. Raises BadAnswer for anything else.
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a gateway is installed, the prefix absolute, and which service manager keeps it; "" where none noted it."""
+
+    layout: Layout
+    manager: str = ""
+
+
+def parse_location(framing: Framing, stdout: bytes) -> Location | None:
+    """Where it lies; None where nothing is installed. Raises BadAnswer for anything else.
 
     A release whose program is gone is taken for one of the gateway's own name: that much can still be removed.
     """
@@ -70,4 +81,4 @@ def parse_location(framing: Framing, stdout: bytes) -> Layout | None:
         return None
     if not found.startswith("/") or "\n" in found or "\n" in name:
         raise BadAnswer("the board did not say where its gateway is installed", detail=found[:80])
-    return Layout(found, name) if name else Layout(found)
+    return Location(Layout(found, name) if name else Layout(found), answers.text("manager"))

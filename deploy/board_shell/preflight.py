@@ -10,8 +10,9 @@ import struct
 from dataclasses import dataclass
 
 from deploy.board_shell.framing import Answers, Framing, parse
+from deploy.board_shell.init_system import INIT_QUESTION, parse_init
 from deploy.board_shell.quoting import quote, quote_path
-from deploy.board_shell.shell_functions import HASH, RUNNING
+from deploy.board_shell.shell_functions import HASH, MANAGER, MEMORY_CGROUP, RUNNING
 from deploy.errors import BadAnswer
 from deploy.model.facts import ElfIdentity, HostFacts, Installed, Place, Running
 from deploy.model.layout import Layout
@@ -33,6 +34,8 @@ CA_BUNDLES = (
     "/etc/ssl/cert.pem",
 )
 
+_NO_LIMIT = 1 << 60
+
 # No figure that a board has to tell is longer.
 _NUMBER = re.compile(r"[0-9]{1,19}")
 
@@ -47,12 +50,14 @@ class Question:
     health_port: int
     prefix_is_fixed: bool = False
     """Whether the user named the prefix: then no other is taken instead."""
+    system_files: tuple[str, ...] = ()
+    """Files outside the prefix, by plain paths, that a service manager may have for it."""
 
 
 def _prelude(question: Question) -> str:
     layout = question.layout
     return f"""\
-{HASH}{RUNNING}
+{HASH}{RUNNING}{MANAGER}{MEMORY_CGROUP}
 above() {{
     while [ ! -d "$1" ]; do set -- "${{1%/*}}"; [ -n "$1" ] || set -- /; done
     printf '%s\\n' "$1"
@@ -60,6 +65,7 @@ above() {{
 prefix={quote_path(layout.prefix)}
 [ {int(question.prefix_is_fixed)} = 1 ] || [ -w "$(above "$prefix")" ] || prefix={quote_path(HOME_PREFIX)}
 name={quote(layout.name)}
+system_files={quote(" ".join(question.system_files))}
 pid=$(running_pid "$prefix/run/gateway.pid")
 current_hash=
 [ ! -x "$prefix/current/$name" ] || current_hash=$(hash_of "$prefix/current/$name")
@@ -85,9 +91,10 @@ _INSTALLED = """\
 link() { set -- "$(readlink "$1" 2>/dev/null)"; printf '%s\\n' "${1##*/}"; }
 printf 'current %s\\n' "$(link "$prefix/current")"
 printf 'previous %s\\n' "$(link "$prefix/previous")"
-for f in config.json ca.pem run/supervise; do
+for f in config.json ca.pem run/supervise run/launch run/note run/manager; do
     [ ! -f "$prefix/$f" ] || printf 'file %s %s\\n' "$f" "$(hash_of "$prefix/$f")"
 done
+for f in $system_files; do [ ! -f "$f" ] || printf 'file %s %s\\n' "$f" "$(hash_of "$f")"; done
 for d in "$prefix"/releases/*/; do
     [ -d "$d" ] || continue
     d=${d%/}; h=
@@ -103,7 +110,8 @@ printf 'exe %s\\n' "$(readlink "/proc/$pid/exe")"
 if [ -n "$current_hash" ] && [ "/proc/$pid/exe" -ef "$prefix/current/$name" ]; then h=$current_hash
 else h=$(hash_of "/proc/$pid/exe"); fi
 printf 'sha256 %s\\n' "$h"
-running_pid "$prefix/run/supervisor.pid" >/dev/null && echo supervised
+if running_pid "$prefix/run/supervisor.pid" || manager_of "$pid" "$prefix"; then echo supervised; fi | sed -n '$p'
+g=$(memory_cgroup "$pid") && printf 'hard %s\\n' "$(cat "$g/memory.max" 2>/dev/null || cat "$g/memory.limit_in_bytes")"
 tr '\\000\\012' '\\012\\001' <"/proc/$pid/environ" | grep -E '^(GOMEMLIMIT|GOGC|GOMAXPROCS)='; :"""
 """About the process in $pid. Where the very file that it executes was hashed already ($current_hash), once is enough:
 slow boards feel it. Of its environment only the three limits are read: the rest may hold secrets.
@@ -133,6 +141,7 @@ def preflight_script(question: Question, framing: Framing) -> Script:
         "place": _PLACE,
         "port": _port(question),
         "installed": _INSTALLED,
+        "init": INIT_QUESTION,
         "running": RUNNING_QUESTION,
     }
     asked = "".join(framing.section(name, commands) for name, commands in sections.items())
@@ -166,6 +175,7 @@ def parse_preflight(framing: Framing, stdout: bytes) -> HostFacts:
         port_taken=parse_port(answers.text("port")),
         installed=_installed(answers.text("installed")),
         running=parse_running(answers.text("running")),
+        init=parse_init(answers.text("init")),
     )
 
 
@@ -262,10 +272,17 @@ def _installed(text: str) -> Installed:
         current=links["current"],
         previous=links["previous"],
         releases=releases,
-        config_sha256=files.get("config.json", ""),
-        ca_sha256=files.get("ca.pem", ""),
-        supervisor_sha256=files.get("run/supervise", ""),
+        config_sha256=files.pop("config.json", ""),
+        ca_sha256=files.pop("ca.pem", ""),
+        service_sha256=files,
     )
+
+
+def _hard(text: str) -> int | None:
+    """The kernel writes "max", or a number near 2**63, for no limit (cgroups(7); memory.rst of version 1)."""
+    if not _NUMBER.fullmatch(text) or int(text) > _NO_LIMIT:
+        return None
+    return int(text)
 
 
 def parse_running(text: str) -> Running | None:
@@ -289,4 +306,5 @@ def parse_running(text: str) -> Running | None:
         exe_sha256=found.get("sha256", ""),
         limits=limits,
         supervised="supervised" in found,
+        hard_bytes=_hard(found.get("hard", "")),
     )

@@ -61,12 +61,6 @@ def stage_file(title: str, path: str, content: bytes | Secret) -> Script:
     )
 
 
-def drop_staged(paths: list[str]) -> Script:
-    """Remove texts that wait beside `paths` and were never put in place."""
-    waiting = " ".join(f"{quote_path(path)}.next {quote_path(path)}.next.part" for path in paths)
-    return Script(title="remove what was staged", text=f"rm -f {waiting}\n")
-
-
 def drop_releases(layout: Layout, release_ids: list[str]) -> Script:
     """Remove releases that nothing points at any more. `current` and `previous` are the caller's to leave out."""
     folders = " ".join(quote_path(layout.release(release_id)) for release_id in release_ids)

@@ -25,7 +25,7 @@ from deploy.board_shell.proc_files import (
     uptime_s,
 )
 from deploy.board_shell.quoting import quote_path
-from deploy.board_shell.shell_functions import HASH
+from deploy.board_shell.shell_functions import HASH, MANAGER, MEMORY_CGROUP
 from deploy.errors import BadAnswer
 from deploy.model.layout import Layout
 from deploy.model.reading import Process, Sample
@@ -72,16 +72,7 @@ class Observation:
 
 _LOOP = """\
 case $pid in '' | *[!0-9]*) pid= ;; esac
-cgroup=
-if [ -n "$pid" ] && [ -r "/proc/$pid/cgroup" ]; then
-    two=$(sed -n 's/^0:://p' "/proc/$pid/cgroup")
-    one=$(sed -n 's/^[0-9][0-9]*:\\([^:]*,\\)\\{0,1\\}memory\\(,[^:]*\\)\\{0,1\\}://p' "/proc/$pid/cgroup")
-    for place in "/sys/fs/cgroup$two" "/sys/fs/cgroup/unified$two" "/sys/fs/cgroup/memory$one"; do
-        [ -r "$place/memory.current" ] || [ -r "$place/memory.usage_in_bytes" ] || continue
-        cgroup=$place
-        break
-    done
-fi
+cgroup=$(memory_cgroup "${pid:-none}")
 pages() {
     if [ -e "/proc/$pid/smaps_rollup" ]; then file=smaps_rollup
     elif [ -e "/proc/$pid/smaps" ]; then file=smaps
@@ -117,6 +108,8 @@ def sampling_script(framing: Framing, layout: Layout, pid: int | None, pace: Pac
         framing.prelude(),
         FUNCTIONS,
         HASH,
+        MANAGER,
+        MEMORY_CGROUP,
         f"pid_file={quote_path(layout.pid_file)}\n",
         f"supervisor_pid_file={quote_path(layout.supervisor_pid_file)}\n",
         f"pid={pid}\n" if pid is not None else 'pid= rest=\n[ ! -r "$pid_file" ] || read -r pid rest <"$pid_file"\n',

@@ -65,3 +65,37 @@ flush() {
 A file's name can reach a journal before its data does: after a power cut a binary would be there, and empty. coreutils'
 sync writes out the files that it is given; BusyBox's writes out everything.
 """
+
+MANAGER = """\
+manager_of() {
+    if [ -d /run/systemd/system ] && grep -q "/${2##*/}\\.service$" "/proc/$1/cgroup" 2>/dev/null; then
+        echo systemd
+        return 0
+    fi
+    set -- "$(sed -n 's/^PPid:[^0-9]*//p' "/proc/$1/status" 2>/dev/null)"
+    case $(cat "/proc/${1:-none}/comm" 2>/dev/null) in
+    supervise-daemo*) echo openrc ;; # cut at 15 characters (proc(5))
+    procd) echo procd ;;
+    *) return 1 ;;
+    esac
+}
+"""
+"""manager_of PID PREFIX: which service manager keeps that process, by its cgroup or its parent; fails for none.
+
+systemd puts a service into a cgroup of the unit's name, the other two are the parents of what they keep.
+"""
+
+MEMORY_CGROUP = """\
+memory_cgroup() {
+    [ -r "/proc/$1/cgroup" ] || return 1
+    c_two=$(sed -n 's/^0:://p' "/proc/$1/cgroup")
+    c_one=$(sed -n 's/^[0-9][0-9]*:\\([^:]*,\\)\\{0,1\\}memory\\(,[^:]*\\)\\{0,1\\}://p' "/proc/$1/cgroup")
+    for c_place in "/sys/fs/cgroup$c_two" "/sys/fs/cgroup/unified$c_two" "/sys/fs/cgroup/memory$c_one"; do
+        [ -r "$c_place/memory.current" ] || [ -r "$c_place/memory.usage_in_bytes" ] || continue
+        printf '%s\\n' "$c_place"
+        return 0
+    done
+    return 1
+}
+"""
+"""memory_cgroup PID: the folder of the process's own memory cgroup, of version 2 or 1 (cgroups(7)); fails for none."""

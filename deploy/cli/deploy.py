@@ -46,6 +46,8 @@ from deploy.steps.face import Job
         "memory_limit",
         "gc_percent",
         "max_procs",
+        "hard_limit",
+        "service",
         "messages",
         "budget",
         "peak_budget",
@@ -79,6 +81,8 @@ def deploy(
     memory_limit: str = "",
     gc_percent: str = "",
     max_procs: str = "",
+    hard_limit: str = "",
+    service: str = "",
     messages: str = "50",
     budget: str = "",
     peak_budget: str = "",
@@ -116,6 +120,8 @@ def deploy(
         memory_limit=memory_limit,
         gc_percent=gc_percent,
         max_procs=max_procs,
+        hard_limit=hard_limit,
+        service=service,
     )
     screen = silent.screen(as_json=json)
     where = probing.Where(board, host, emulate, accept_new_host_key, identity)

@@ -143,7 +143,7 @@ def _read(
 
     screen = silent.screen(as_json=json)
     with closing(login(place)) as transport, screen.steps() as observer:
-        layout = reaching.installed_layout(transport, place, prefix)
+        layout = reaching.installed(transport, place, prefix).layout
         held = claim(place, layout, claimed)
         observer.started("Measure")
         reading = take(transport, place, held, observer)

@@ -40,6 +40,8 @@ HELP = {
     "memory_limit": "GOMEMLIMIT, such as 5MiB",
     "gc_percent": "GOGC, such as 20",
     "max_procs": "GOMAXPROCS, such as 1",
+    "hard_limit": "a ceiling that the kernel holds it to (a memory cgroup), such as 16MiB; without it none",
+    "service": "what keeps it running: systemd, openrc, procd, busybox_init or detached; without it what the host has",
     "source": "the Go tree to build; without it the gateway that comes with slimdeploy",
     "package": "the main package inside the source, such as ./cmd/picoclaw",
     "tags": "build tags, with commas between",
@@ -107,12 +109,13 @@ def budget(rss: str, peak: str) -> Budget:
     return chosen
 
 
-def limits(board: Limits, memory_limit: str, gc_percent: str, max_procs: str) -> Limits:
+def limits(board: Limits, memory_limit: str, gc_percent: str, max_procs: str, hard_limit: str = "") -> Limits:
     """The board's limits with the command line's over them. Raises UsageError."""
     return Limits(
         gomemlimit_bytes=size_bytes(memory_limit, "memory-limit") if memory_limit else board.gomemlimit_bytes,
         gogc_percent=count(gc_percent, "gc-percent", most=10_000) if gc_percent else board.gogc_percent,
         gomaxprocs=count(max_procs, "max-procs", most=1024) if max_procs else board.gomaxprocs,
+        hard_bytes=size_bytes(hard_limit, "hard-limit") // KIB * KIB if hard_limit else board.hard_bytes,
     )
 
 

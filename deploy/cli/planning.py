@@ -14,6 +14,8 @@ from deploy.errors import UsageError
 from deploy.model.gateway_config import GatewayConfig
 from deploy.model.secret import Secret
 from deploy.model.source import Source
+from deploy.service.detached import Detached
+from deploy.service.managers import NAMES
 from deploy.steps.face import Plan
 
 
@@ -36,6 +38,8 @@ class Wishes:
     gc_percent: str = ""
     max_procs: str = ""
     command: str = ""
+    hard_limit: str = ""
+    service: str = ""
 
 
 def plan_for(place: Place, wishes: Wishes) -> Plan:
@@ -45,13 +49,27 @@ def plan_for(place: Place, wishes: Wishes) -> Plan:
     return Plan(
         board=board,
         source=source_of(wishes, board.tags),
-        limits=options.limits(board.limits, wishes.memory_limit, wishes.gc_percent, wishes.max_procs),
+        limits=options.limits(
+            board.limits, wishes.memory_limit, wishes.gc_percent, wishes.max_procs, wishes.hard_limit
+        ),
         config=_config(place, wishes) if command is None else GatewayConfig(Secret(b"")),
         prefix=options.prefix(wishes.prefix) or board.prefix,
         prefix_is_fixed=bool(wishes.prefix),
         version=wishes.version,
         command=command,
+        service=_service(place, wishes),
     )
+
+
+def _service(place: Place, wishes: Wishes) -> str:
+    """The service manager that was named, "" for the host's own. This machine's own init is left alone."""
+    if wishes.service and wishes.service not in NAMES:
+        raise UsageError(f"--service takes {', '.join(NAMES)}, and not {wishes.service!r}")
+    if place.board.connection != "loopback":
+        return wishes.service
+    if wishes.service not in ("", Detached.name):
+        raise UsageError(f"{place.board.name} is this machine, whose {wishes.service} is not for a trial to change")
+    return Detached.name
 
 
 def _command(wishes: Wishes) -> tuple[str, ...] | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.board_shell.framing import Framing
-from deploy.board_shell.observe import locate_script, parse_location
+from deploy.board_shell.observe import Location, locate_script, parse_location
 from deploy.cli import options
 from deploy.cli.hosts import host_of
 from deploy.cli.options import existing_file
@@ -20,7 +20,6 @@ from deploy.emulator.kept import KeptBoard
 from deploy.errors import CommandFailed, NoHost, UsageError
 from deploy.model.board import Board
 from deploy.model.host import Host
-from deploy.model.layout import Layout
 from deploy.report.silent import Shows
 from deploy.steps.face import StepRecord
 from deploy.transport.protocol import Transport
@@ -168,8 +167,8 @@ def connect(place: Place, *, accept_new_host_key: bool = False, identity: str = 
     )
 
 
-def installed_layout(transport: Transport, place: Place, prefix: str = "") -> Layout:
-    """Where the gateway lies on this host. Raises UsageError where none is installed."""
+def installed(transport: Transport, place: Place, prefix: str = "") -> Location:
+    """Where the gateway lies on this host, and who keeps it. Raises UsageError where none is installed."""
     prefix = options.prefix(prefix)
     framing = Framing.new()
     completed = transport.run(locate_script(prefix or place.board.prefix, framing))

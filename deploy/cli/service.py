@@ -13,7 +13,7 @@ from invoke.tasks import task
 from deploy import deployments
 from deploy.board_shell.framing import Framing
 from deploy.board_shell.health import parse_health
-from deploy.board_shell.observe import observe_script, parse_observation
+from deploy.board_shell.observe import Location, observe_script, parse_observation
 from deploy.cli import reaching
 from deploy.cli.ending import command
 from deploy.cli.options import count, help_for
@@ -22,8 +22,9 @@ from deploy.cli.wording import PROGRAM
 from deploy.errors import BadAnswer
 from deploy.model.layout import Layout
 from deploy.service.detached import Detached
+from deploy.service.face import ServiceManager
+from deploy.service.managers import NAMES, manager_called
 from deploy.steps.asking import must
-from deploy.steps.logs import log_script
 from deploy.steps.start import parse_pid_file
 from deploy.transport.protocol import Completed, Script, Transport
 
@@ -50,9 +51,12 @@ def status(
 
     place = reaching.choose(board, host, emulate=emulate)
     with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
-        layout = reaching.installed_layout(transport, place, prefix)
+        found = reaching.installed(transport, place, prefix)
+        layout = found.layout
         record = deployments.recall(place.board.name, str(place.host), place.machine)
-        rows = _status_rows(transport, layout, ask_it=record is None or record.command is None)
+        rows = _status_rows(
+            transport, layout, found.manager or Detached.name, ask_it=record is None or record.command is None
+        )
     if json:
         print(json_format.dumps({"board": place.board.name, "host": transport.host, **rows}, indent=2))
     else:
@@ -61,7 +65,7 @@ def status(
     return 0 if rows["running"] else NOT_RUNNING
 
 
-def _status_rows(transport: Transport, layout: Layout, *, ask_it: bool = True) -> dict[str, object]:
+def _status_rows(transport: Transport, layout: Layout, manager: str, *, ask_it: bool = True) -> dict[str, object]:
     framing = Framing.new()
     answer = must(transport, observe_script(layout, framing, ask_it=ask_it))
     running, said = parse_observation(framing, answer.stdout)
@@ -72,6 +76,8 @@ def _status_rows(transport: Transport, layout: Layout, *, ask_it: bool = True) -
             "executable": running.exe_path,
             "sha256": running.exe_sha256,
             "limits": " ".join(f"{name}={value}" for name, value in sorted(running.limits.items())),
+            "hard_limit_bytes": running.hard_bytes,
+            "kept_by": manager,
             "restarted_when_it_ends": running.supervised,
         }
     if not ask_it:
@@ -110,13 +116,21 @@ def logs(
     wanted = count(lines, "lines", most=100_000)
     place = reaching.choose(board, host, emulate=emulate)
     with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
-        layout = reaching.installed_layout(transport, place, prefix)
-        text = clean(must(transport, log_script(layout, wanted)).stdout)
+        manager = _manager(reaching.installed(transport, place, prefix), place)
+        text = clean(must(transport, manager.log(wanted)).stdout)
     Screen().say(text.rstrip("\n") if text.strip() else "the log is empty")
     return 0
 
 
-def _action(name: str, doc: str, script: Callable[[Detached], Script], done: Callable[[Place, Completed], str]) -> Any:
+def _manager(found: Location, place: Place) -> ServiceManager:
+    """The manager that keeps the gateway. The limits in force stand in its texts, which none of its scripts writes."""
+    name = found.manager if found.manager in NAMES else Detached.name
+    return manager_called(name, found.layout, place.board.limits)
+
+
+def _action(
+    name: str, doc: str, script: Callable[[ServiceManager], Script], done: Callable[[Place, Completed], str]
+) -> Any:
     """A command that runs one of the service's scripts where the gateway is installed, and says what `done` tells."""
 
     def action(
@@ -132,9 +146,7 @@ def _action(name: str, doc: str, script: Callable[[Detached], Script], done: Cal
 
         place = reaching.choose(board, host, emulate=emulate)
         with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
-            layout = reaching.installed_layout(transport, place, prefix)
-            # The limits in force stand in the supervisor's text on the board; none of these scripts writes them.
-            completed = must(transport, script(Detached(layout, place.board.limits)))
+            completed = must(transport, script(_manager(reaching.installed(transport, place, prefix), place)))
         Screen().say(done(place, completed))
         return 0
 
@@ -156,7 +168,9 @@ def _gone(place: Place, completed: Completed) -> str:
     return f"the gateway is gone from {place.host}, with its config and log"
 
 
-start = _action("start", "Start the gateway that is installed, where it is not running.", Detached.start, _runs)
-stop = _action("stop", "Stop the gateway; it stays installed.", Detached.stop, _stopped)
-restart = _action("restart", "Stop the gateway and start it again.", Detached.restart, _runs)
-uninstall = _action("uninstall", "Stop the gateway and remove it, with its config and log.", Detached.uninstall, _gone)
+start = _action("start", "Start the gateway that is installed, where it is not running.", ServiceManager.start, _runs)
+stop = _action("stop", "Stop the gateway; it stays installed.", ServiceManager.stop, _stopped)
+restart = _action("restart", "Stop the gateway and start it again.", ServiceManager.restart, _runs)
+uninstall = _action(
+    "uninstall", "Stop the gateway and remove it, with its config and log.", ServiceManager.uninstall, _gone
+)

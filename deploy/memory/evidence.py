@@ -166,10 +166,14 @@ def _started_by_us(identities: Sequence[Identity], first: Observation, subject: 
             return is_it(False, f"no pid file names it: {subject.layout.pid_file}")
         if seen.recorded != seen.process:
             return is_it(False, f"the pid file names PID {seen.recorded.pid}, another process")
+        if seen.manager:
+            continue
         if seen.supervisor is None or not seen.supervisor_runs:
             return is_it(False, "its supervisor does not run")
         if seen.parent != seen.supervisor.pid:
             return is_it(False, f"its parent is PID {seen.parent}, not its supervisor")
+    if first.before.manager:
+        return is_it(True, f"the pid file and {first.before.manager}, which keeps it, agree")
     return is_it(True, f"the pid file and the supervisor, PID {first.before.parent}, agree")
 
 

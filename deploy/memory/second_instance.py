@@ -84,11 +84,12 @@ def second_instance(
             must(transport, _prepare(layout, own))
             must(transport, stage_file("write its CA bundle", own.ca_file, api.ca_pem))
             must(transport, stage_file("write its config", own.config, config.render(own.ca_file)))
-            must(transport, service.stage())
-            staged = [own.ca_file, own.config, service.supervisor_path]
+            texts = [text.path for text in service.texts()]
+            must(transport, service.stage(texts))
+            staged = [own.ca_file, own.config, *texts]
             started = must(transport, service.switch(release_id, before=None, staged=staged))
             process = parse_pid_file(started.stdout)
-            _wait_until_ready(transport, own, port, clock, sleep)
+            _wait_until_ready(transport, service, port, clock, sleep)
             yield SecondInstance(own, process, port, api.user_side)
         finally:
             with held_interrupts(), suppress(HostError):  # a broken connection says so by itself
@@ -105,7 +106,7 @@ def _prepare(layout: Layout, own: Layout) -> Script:
 
 
 def _wait_until_ready(
-    transport: Transport, own: Layout, port: int, clock: Callable[[], float], sleep: Callable[[float], None]
+    transport: Transport, service: Detached, port: int, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> None:
     until = clock() + READY_WITHIN_S
     while True:
@@ -114,5 +115,5 @@ def _wait_until_ready(
                 return
         if clock() >= until:
             problem = f"the second instance is not ready after {READY_WITHIN_S:g} s"
-            raise NotReady(problem, transport.host, log=log_tail(transport, own))
+            raise NotReady(problem, transport.host, log=log_tail(transport, service))
         sleep(_PAUSE_S)

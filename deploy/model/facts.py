@@ -31,6 +31,22 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Init:
+    """What starts a host's services, and what the kernel can hold them to."""
+
+    name: str = ""
+    """systemd, openrc, procd or busybox_init; "" where it is none of them."""
+    version: int = 0
+    """systemd's, 0 where it is not known."""
+    writable: bool = False
+    """Whether this login may write the folder of its services."""
+    cgroup: str = ""
+    """Which version of cgroups has the memory controller here: "v2", "v1", or "" for none."""
+    manager: str = ""
+    """The service manager that keeps the gateway under the prefix now, as it noted there; "" where nobody did."""
+
+
+@dataclass(frozen=True, slots=True)
 class Installed:
     """What lies under the prefix. Hashes are SHA-256 in hex; "" where there is no such file."""
 
@@ -41,7 +57,8 @@ class Installed:
     """Every release id under `releases/` and its binary's hash, "" where there is no executable in it."""
     config_sha256: str
     ca_sha256: str
-    supervisor_sha256: str
+    service_sha256: dict[str, str]
+    """Of the files that a service manager may have: by path, those under the prefix relative to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +71,9 @@ class Running:
     limits: dict[str, str]
     """GOMEMLIMIT, GOGC and GOMAXPROCS as they stand in /proc/PID/environ."""
     supervised: bool
+    """Whether somebody starts it again when it ends."""
+    hard_bytes: int | None = None
+    """The memory limit of its cgroup, read from the kernel; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +98,7 @@ class HostFacts:
     """Whether a process other than the running gateway listens on the health port."""
     installed: Installed
     running: Running | None
+    init: Init = Init()
     swap_kib: int = 0
     overcommit: int | None = None
     """vm.overcommit_memory (proc(5)): 0 refuses what can never fit, 1 refuses nothing, 2 counts strictly."""

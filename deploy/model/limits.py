@@ -18,6 +18,8 @@ class Limits:
     gomemlimit_bytes: int = 5 * MIB
     gogc_percent: int = 20
     gomaxprocs: int = 1
+    hard_bytes: int | None = None
+    """The ceiling that the kernel holds (a memory cgroup), None for none."""
 
     def environment(self) -> dict[str, str]:
         """The three variables as the process gets them."""

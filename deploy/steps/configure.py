@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deploy.board_shell.push import drop_staged, stage_file
+from deploy.board_shell.push import stage_file
 from deploy.steps.asking import must
 from deploy.steps.face import Job, LocalCommand, Observer
 from deploy.transport.protocol import Script
@@ -45,7 +45,7 @@ class Configure:
     def undo(self, job: Job) -> None:
         """Remove what waits; after a switch it is Start that puts the old files back."""
         if job.staged and not job.switched:
-            job.transport.run(drop_staged(job.staged))
+            job.transport.run(job.service.drop(job.staged))
 
 
 def differing(job: Job) -> list[str]:

@@ -16,6 +16,8 @@ from deploy.model.reading import Process, Reading
 from deploy.model.source import Source
 from deploy.model.verdict import Verdict
 from deploy.service.detached import Detached
+from deploy.service.face import ServiceManager
+from deploy.service.managers import Choice, choose, manager_called
 from deploy.transport.protocol import Script, Transport
 
 
@@ -34,6 +36,9 @@ class Plan:
     """The version that the binary tells; "" lets the source decide."""
     command: tuple[str, ...] | None = None
     """The arguments of a program that is no gateway: it gets no config, and is asked nothing. None for a gateway."""
+
+    service: str = ""
+    """The service manager that the user named; "" takes the host's own."""
 
     @property
     def answers(self) -> bool:
@@ -79,11 +84,36 @@ class Job:
         return Layout(prefix, self.plan.source.binary)
 
     @property
-    def service(self) -> Detached:
-        """The service manager that keeps the gateway running."""
-        if self.plan.command is not None:
-            return Detached(self.layout, self.plan.limits, self.plan.command, takes_config=False)
-        return Detached(self.layout, self.plan.limits)
+    def choice(self) -> Choice:
+        """Which service manager it is, and why not another; before preflight, what the board's file says."""
+        if self.facts is None:
+            return Choice(self.plan.service or self.plan.board.init)
+        return choose(self.facts, self.layout, self.plan.service)
+
+    @property
+    def service(self) -> ServiceManager:
+        """The service manager that is to keep the gateway running."""
+        return self._manager(self.choice.name)
+
+    @property
+    def service_before(self) -> ServiceManager | None:
+        """The one that has kept it so far, where that is another; None where it is the same, or there was none."""
+        if not self.known.installed.current:
+            return None
+        before = self.known.init.manager or Detached.name
+        return self._manager(before) if before != self.choice.name else None
+
+    def _manager(self, name: str) -> ServiceManager:
+        init = self.facts.init if self.facts else None
+        command = self.plan.command
+        return manager_called(
+            name,
+            self.layout,
+            self.plan.limits,
+            init=init,
+            arguments=("gateway",) if command is None else command,
+            takes_config=command is None,
+        )
 
     @property
     def release_id(self) -> str:

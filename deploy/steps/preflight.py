@@ -12,6 +12,7 @@ from deploy.errors import Refused
 from deploy.model.facts import ElfIdentity, HostFacts
 from deploy.model.layout import Layout
 from deploy.model.target import ELF_OF_GOARCH, Target
+from deploy.service.managers import system_files
 from deploy.steps.asking import must
 from deploy.steps.face import Job, LocalCommand, Observer
 from deploy.transport.protocol import Script
@@ -77,7 +78,7 @@ class Preflight:
 def _question(job: Job) -> Question:
     plan = job.plan
     layout = Layout(plan.prefix, plan.source.binary)
-    return Question(layout, plan.config.health_port, plan.prefix_is_fixed)
+    return Question(layout, plan.config.health_port, plan.prefix_is_fixed, system_files(layout))
 
 
 def runs_here(target: Target, facts: HostFacts) -> bool:

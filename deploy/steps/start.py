@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deploy.board_shell.push import drop_staged
 from deploy.errors import BadAnswer, CommandFailed, NotReady, Refused
 from deploy.interrupts import held_interrupts
 from deploy.model.reading import Process
-from deploy.service.detached import CHANGED_MEANWHILE_STATUS
+from deploy.model.units import show_bytes
+from deploy.service.face import CHANGED_MEANWHILE_STATUS, NOT_OURS_STATUS
 from deploy.steps.asking import must
 from deploy.steps.configure import differing
 from deploy.steps.face import Job, LocalCommand, Observer
@@ -27,27 +28,30 @@ class Start:
         """The very artifact runs already, under these limits, supervised, with nothing new to tell it."""
         facts, artifact = job.known, job.artifact
         running = facts.running
-        if running is None or artifact is None or differing(job) or _supervisor_differs(job):
+        if running is None or artifact is None or differing(job) or _differing_texts(job) or job.service_before:
             return None
         if facts.installed.current != artifact.release_id or running.exe_sha256 != artifact.sha256:
             return None
-        if running.limits != job.plan.limits.environment() or not running.supervised:
+        limits = job.plan.limits
+        if running.limits != limits.environment() or not running.supervised or _hard_differs(job):
             return None
         job.process = running.process
         return f"process {running.process.pid} runs this release under these limits already"
 
     def commands(self, job: Job) -> tuple[Script | LocalCommand, ...]:
-        """The supervisor where its text differs, then the switch."""
-        supervisor = (job.service.stage(),) if _supervisor_differs(job) else ()
-        staged = [*differing(job), *([job.service.supervisor_path] if supervisor else [])]
-        return (*supervisor, job.service.switch(job.release_id, before=_before(job), staged=staged))
+        """The service manager's texts where they differ, then the switch."""
+        if job.facts is None:
+            return (job.service.switch(job.release_id, before=None, staged=()),)
+        texts = _differing_texts(job)
+        stage = (job.service.stage(texts),) if texts else ()
+        return (*stage, self._switch(job, [*differing(job), *texts]))
 
     def run(self, job: Job, observer: Observer) -> str:
         """Stage, switch, and note the new process. Raises NotReady with the log where it did not stay up."""
-        if _supervisor_differs(job):
-            job.staged.append(job.service.supervisor_path)
-            must(job.transport, job.service.stage())
-        switch = job.service.switch(job.release_id, before=_before(job), staged=job.staged)
+        if texts := _differing_texts(job):
+            job.staged += texts
+            must(job.transport, job.service.stage(texts))
+        switch = self._switch(job, job.staged)
         job.switched = True
         try:
             with held_interrupts():  # a Ctrl-C now would leave the board between two releases
@@ -57,16 +61,23 @@ class Start:
                 job.switched = False  # it changed nothing, and what runs now is the other deployment's
                 problem = "another deployment has changed this board in the meantime"
                 raise Refused("changed_meanwhile", problem, error.host) from error
-            raise NotReady(error.problem, error.host, log=log_tail(job.transport, job.layout)) from error
+            if error.exit_status == NOT_OURS_STATUS:
+                job.switched = False
+                problem = f"a service {job.service.service} is on this board already, and it is not ours"
+                raise Refused("service_taken", problem, error.host) from error
+            raise NotReady(error.problem, error.host, log=log_tail(job.transport, job.service)) from error
         job.process = parse_pid_file(completed.stdout)
         limits = " ".join(f"{name}={value}" for name, value in job.plan.limits.environment().items())
-        return f"process {job.process.pid}, {limits}, restarted when it ends"
+        return f"process {job.process.pid}, {limits}, {_held(job)}{_kept(job)}"
+
+    def _switch(self, job: Job, staged: Sequence[str]) -> Script:
+        return job.service.switch(job.release_id, before=_before(job), staged=staged, instead_of=job.service_before)
 
     def undo(self, job: Job) -> None:
         """The release, config and supervisor of before, running again if they ran."""
         if not job.switched:
             if job.staged:
-                job.transport.run(drop_staged(job.staged))
+                job.transport.run(job.service.drop(job.staged))
             return
         facts = job.known
         restore = job.service.restore(
@@ -74,6 +85,7 @@ class Start:
             previous=facts.installed.previous or None,
             staged=job.staged,
             was_running=facts.running is not None,
+            instead_of=job.service_before,
         )
         must(job.transport, restore)
 
@@ -82,9 +94,38 @@ def _before(job: Job) -> str | None:
     return job.known.installed.current or None
 
 
-def _supervisor_differs(job: Job) -> bool:
-    text = job.service.supervisor().encode()
-    return job.known.installed.supervisor_sha256 != hashlib.sha256(text).hexdigest()
+def _differing_texts(job: Job) -> list[str]:
+    """The paths of the service manager's texts that the board does not have so."""
+    prefix, on_board = f"{job.layout.prefix}/", job.known.installed.service_sha256
+    return [
+        text.path
+        for text in job.service.texts()
+        if on_board.get(text.path.removeprefix(prefix)) != hashlib.sha256(text.content.encode()).hexdigest()
+    ]
+
+
+def _hard_differs(job: Job) -> bool:
+    running, wanted = job.known.running, job.plan.limits.hard_bytes
+    return wanted is not None and bool(job.known.init.cgroup) and (running is None or running.hard_bytes != wanted)
+
+
+def _held(job: Job) -> str:
+    """The hard limit, where one was asked for; Verify reads it back."""
+    hard = job.plan.limits.hard_bytes
+    if hard is None:
+        return ""
+    if not job.known.init.cgroup:
+        return "no hard limit (this kernel has no memory cgroup that is mounted), "
+    return f"hard limit {show_bytes(hard)} (cgroup {job.known.init.cgroup}), "
+
+
+def _kept(job: Job) -> str:
+    """By whom it is kept running, and whether that outlives a reboot."""
+    choice, service = job.choice, job.service
+    if service.survives_reboot:
+        return f"kept running by {service.name}, also after a reboot"
+    why = f": {choice.reason}" if choice.reason else ""
+    return f"restarted when it ends, but not after a reboot{why}"
 
 
 def parse_pid_file(stdout: bytes) -> Process:

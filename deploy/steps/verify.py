@@ -145,7 +145,7 @@ class Verify:
         return parse_observation(framing, completed.stdout)[0]
 
     def _not_ready(self, job: Job, problem: str) -> NotReady:
-        return NotReady(problem, job.transport.host, log=log_tail(job.transport, job.layout))
+        return NotReady(problem, job.transport.host, log=log_tail(job.transport, job.service))
 
 
 def _unasked(job: Job) -> str:
@@ -169,12 +169,16 @@ def check(job: Job, running: Running | None) -> None:
     if running is None:
         raise NotReady("the gateway has ended", host)
     if job.process is not None and running.process != job.process:
-        raise NotReady("the gateway ended and was started again", host, log=log_tail(job.transport, job.layout))
+        raise NotReady("the gateway ended and was started again", host, log=log_tail(job.transport, job.service))
     if running.exe_sha256 != artifact.sha256:
         raise NotReady(f"process {running.process.pid} runs another binary than the artifact", host)
     wanted = job.plan.limits.environment()
     if running.limits != wanted:
         raise NotReady(f"the limits did not reach the process: it has {running.limits}, not {wanted}", host)
+    hard = job.plan.limits.hard_bytes
+    if hard is not None and job.known.init.cgroup and running.hard_bytes != hard:
+        has = "none" if running.hard_bytes is None else f"{running.hard_bytes} bytes"
+        raise NotReady(f"the hard limit of {hard} bytes is not the kernel's: the process has {has}", host)
 
 
 def telegram(health: Health) -> str:

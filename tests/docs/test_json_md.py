@@ -149,12 +149,12 @@ def test_a_problem() -> None:
 def test_status_of_nothing_of_a_silent_process_and_of_a_gateway(tmp_path: Path) -> None:
     layout = Layout(str(tmp_path / "prefix"))
     asked = LocalTransport()
-    nothing = service._status_rows(asked, layout)
+    nothing = service._status_rows(asked, layout, "detached")
     assert not nothing["running"]
     Path(layout.run).mkdir(parents=True)
     ticks = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     Path(layout.pid_file).write_text(f"{os.getpid()} {ticks}\n", encoding="ascii")
-    silent = service._status_rows(asked, layout)
+    silent = service._status_rows(asked, layout, "detached")
     assert silent["running"] and silent["health"] == "no answer"
     said = {"status": "ok", "version": "1", "pid": 1, "uptime_s": 1, "inbound": 1, "outbound": 1, "refused": 0}
     said |= {"errors": 0, "telegram": {"state": "ok", "tls_version": "TLS 1.3", "tls_cipher": "X", "detail": ""}}
@@ -162,7 +162,7 @@ def test_status_of_nothing_of_a_silent_process_and_of_a_gateway(tmp_path: Path) 
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\necho '{json.dumps(said)}'\n", encoding="ascii")
     program.chmod(0o755)
-    answering = service._status_rows(asked, layout)
+    answering = service._status_rows(asked, layout, "detached")
     assert answering["received"] == 1
     agrees("status", {"board": "b", "host": "h"} | nothing | silent | answering)
 

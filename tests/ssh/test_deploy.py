@@ -25,6 +25,9 @@ pytestmark = [pytest.mark.install_check, pytest.mark.usefixtures("gateway_is_bui
 
 TOKEN = "1234567890:" + "Tt" * 17 + "T"
 
+DETACHED = ("--service", "detached")
+"""The board is this machine: its own service manager is not for a test to change."""
+
 
 @dataclass
 class Seat:
@@ -38,7 +41,7 @@ class Seat:
     about_the_api: tuple[str, ...]
 
     def deploy(self, *more: str) -> tuple[int, dict[str, object], str]:
-        ended = self.run("deploy", *self.flags, *self.about_the_api, "--json", *more)
+        ended = self.run("deploy", *self.flags, *self.about_the_api, *DETACHED, "--json", *more)
         return ended.code, ended.document, ended.err
 
     @property
@@ -171,7 +174,7 @@ def test_a_wrapper_in_front_of_the_gateway_is_the_wrong_process(seat: Seat) -> N
 
 
 def test_a_dry_run_shows_every_script_changes_nothing_and_tells_no_secret(seat: Seat) -> None:
-    ended = seat.run("deploy", *seat.flags, *seat.about_the_api, "--dry-run")
+    ended = seat.run("deploy", *seat.flags, *seat.about_the_api, *DETACHED, "--dry-run")
     assert ended.code == 0, ended.err
     assert not seat.prefix.exists()
     assert TOKEN not in ended.out + ended.err
@@ -192,4 +195,7 @@ def test_a_live_reading_beside_a_gateway_in_service_leaves_that_alone_and_nothin
     assert seat.pid == pid and alive(pid)
     assert seat.api.user_side.counts() == before
     assert not (seat.prefix / "run" / "live").exists()
-    assert seat.run("deploy", *seat.flags, *seat.about_the_api, "--no-measure", "--json").document["changed"] is False
+    assert (
+        seat.run("deploy", *seat.flags, *seat.about_the_api, *DETACHED, "--no-measure", "--json").document["changed"]
+        is False
+    )

@@ -32,7 +32,7 @@ NEW_PROCESS = Process(501, 90_001)
 # The titles by which a deployment's scripts are answered.
 ASK, LOOK, LOG = "ask the board what it is and what it holds", "look at the running gateway", "read the log"
 CONFIG, CA = "write the config", "write the CA bundle"
-SUPERVISOR = "write the supervisor that sets the limits and restarts the gateway"
+SUPERVISOR = "write what detached keeps the gateway running by"
 SWITCH = "switch to the new release and start it under its limits"
 RESTORE = "put back what ran before"
 FORGET_PUSH, DROP_STAGED = "remove what the interrupted push left", "remove what was staged"
@@ -51,7 +51,7 @@ BLANK = HostFacts(
     tools=frozenset({"sha256sum"}),
     place=Place(PREFIX, 100_000, "/", ("rw", "relatime"), "ext4", writable=True),
     port_taken=False,
-    installed=Installed("", "", {}, "", "", ""),
+    installed=Installed("", "", {}, "", "", {}),
     running=None,
 )
 """A board on which nothing was ever put."""
@@ -120,7 +120,10 @@ def deployed(artifact: Artifact, plan: Plan) -> HostFacts:
         releases={artifact.release_id: artifact.sha256, OLD: "cd" * 32},
         config_sha256=plan.config.sha256(layout.ca_file),
         ca_sha256=plan.config.ca_sha256,
-        supervisor_sha256=hashlib.sha256(service.supervisor().encode()).hexdigest(),
+        service_sha256={
+            text.path.removeprefix(f"{layout.prefix}/"): hashlib.sha256(text.content.encode()).hexdigest()
+            for text in service.texts()
+        },
     )
     return replace(BLANK, installed=installed, running=running_release(artifact, plan))
 
@@ -128,7 +131,7 @@ def deployed(artifact: Artifact, plan: Plan) -> HostFacts:
 def older(*, runs: bool = True) -> HostFacts:
     """A board with another release on it, another config, another supervisor, and releases nobody needs any more."""
     running = Running(Process(77, 5), f"{PREFIX}/releases/{OLD}/picoclaw", "cd" * 32, {}, supervised=True)
-    installed = Installed(OLD, OLDER, {OLD: "cd" * 32, OLDER: "ef" * 32, OLDEST: ""}, "aa" * 32, "", "bb" * 32)
+    installed = Installed(OLD, OLDER, {OLD: "cd" * 32, OLDER: "ef" * 32, OLDEST: ""}, "aa" * 32, "", {"run/supervise": "bb" * 32})
     return replace(BLANK, installed=installed, running=running if runs else None)
 
 
@@ -158,7 +161,7 @@ def tells(facts: HostFacts) -> Callable[[Script], bytes]:
     head = (
         bytes([facts.elf.bits // 32, 1 if order == "little" else 2]) + bytes(12) + facts.elf.machine.to_bytes(2, order)
     )
-    files = {"config.json": held.config_sha256, "ca.pem": held.ca_sha256, "run/supervise": held.supervisor_sha256}
+    files = {"config.json": held.config_sha256, "ca.pem": held.ca_sha256, **held.service_sha256}
     installed = [f"current {held.current}", f"previous {held.previous}"]
     installed += [f"file {name} {sha256}" for name, sha256 in files.items() if sha256]
     installed += [f"release {name} {sha256}" for name, sha256 in held.releases.items()]
@@ -175,6 +178,7 @@ def tells(facts: HostFacts) -> Callable[[Script], bytes]:
         "port": "listens 9" if facts.port_taken else "",
         "installed": "\n".join(installed),
         "running": _running_lines(facts.running),
+        "init": f"init {facts.init.name}\nversion {facts.init.version}\nmanager {facts.init.manager}",
     }
     return lambda script: framed(script, sections)
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from shells import BusyBoxTransport
 
 from deploy.board_shell.framing import Framing
-from deploy.board_shell.observe import locate_script, observe_script, parse_location, parse_observation
+from deploy.board_shell.observe import Location, locate_script, observe_script, parse_location, parse_observation
 from deploy.board_shell.preflight import (
     Question,
     parse_elf,
@@ -138,7 +138,7 @@ def test_what_is_installed_and_what_runs_is_told_with_hashes(
     assert facts.installed.releases == {"aaaa": sha256, "bbbb": ""}
     assert (facts.installed.current, facts.installed.previous) == ("aaaa", "0000")
     assert facts.installed.config_sha256 == hashlib.sha256(b"{}").hexdigest()
-    assert facts.installed.supervisor_sha256 == hashlib.sha256(b"#!/bin/sh\n").hexdigest()
+    assert facts.installed.service_sha256["run/supervise"] == hashlib.sha256(b"#!/bin/sh\n").hexdigest()
     assert facts.installed.ca_sha256 == ""
     assert facts.running is not None
     assert facts.running.process.pid == process.pid
@@ -221,7 +221,7 @@ def test_where_the_gateway_is_installed_is_found_under_the_prefix_and_then_at_ho
 
     def located(prefix: str) -> str:
         found = parse_location(framing, board.run(locate_script(prefix, framing)).stdout)
-        return found.prefix if found else ""
+        return found.layout.prefix if found else ""
 
     assert located(str(installed)) == str(installed)
     assert located("/nowhere at all") == ""
@@ -235,7 +235,7 @@ def test_where_the_gateway_is_installed_is_found_under_the_prefix_and_then_at_ho
 def test_a_location_that_is_no_path_is_a_bad_answer(said: str) -> None:
     framing = Framing.new()
     with pytest.raises(BadAnswer):
-        parse_location(framing, printed(framing, {"prefix": said, "binary": ""}))
+        parse_location(framing, printed(framing, {"prefix": said, "binary": "", "manager": ""}))
 
 
 def test_a_program_of_another_name_is_found_by_its_release(board: LocalTransport, tmp_path: Path) -> None:
@@ -247,7 +247,11 @@ def test_a_program_of_another_name_is_found_by_its_release(board: LocalTransport
         (release / name).chmod(0o755)
     framing = Framing.new()
     found = parse_location(framing, board.run(locate_script(str(tmp_path), framing)).stdout)
-    assert found == Layout(str(tmp_path), "my bot")
+    assert found == Location(Layout(str(tmp_path), "my bot"))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "manager").write_text("systemd\n")
+    found = parse_location(framing, board.run(locate_script(str(tmp_path), framing)).stdout)
+    assert found is not None and found.manager == "systemd"
 
 
 # --- what odd boards print
@@ -272,6 +276,7 @@ BOARD = {
     "port": "",
     "installed": "current \nprevious ",
     "running": "",
+    "init": "init systemd\nversion 257\nfolder writable\ncgroup v2\nmanager detached",
 }
 
 

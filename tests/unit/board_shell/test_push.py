@@ -14,13 +14,14 @@ from deploy.board_shell.push import (
     FOLDER_STATUS,
     HASH_DIFFERS_STATUS,
     drop_releases,
-    drop_staged,
     forget_push,
     push_release,
     stage_file,
 )
 from deploy.model.layout import Layout
+from deploy.model.limits import Limits
 from deploy.model.secret import Secret
+from deploy.service.detached import Detached
 from deploy.transport.local import LocalTransport
 from deploy.transport.protocol import Script
 
@@ -119,7 +120,7 @@ def test_what_was_staged_is_dropped_and_what_is_in_use_stays(board: LocalTranspo
     board.run(stage_file("write the config", layout.config, b"new"))
     Path(layout.config).write_text("in use")
     Path(layout.config + ".next.part").write_text("half")
-    assert board.run(drop_staged([layout.config, layout.ca_file])).exit_status == 0
+    assert board.run(Detached(layout, Limits()).drop([layout.config, layout.ca_file])).exit_status == 0
     assert [path.name for path in Path(layout.prefix).iterdir()] == ["config.json"]
 
 

@@ -17,7 +17,8 @@ from shells import BusyBoxTransport
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
 from deploy.model.reading import Process
-from deploy.service.detached import CHANGED_MEANWHILE_STATUS, Detached
+from deploy.service.detached import Detached
+from deploy.service.face import CHANGED_MEANWHILE_STATUS
 from deploy.steps.start import parse_pid_file
 from deploy.transport.local import LocalTransport
 from deploy.transport.protocol import Completed, Script
@@ -54,8 +55,9 @@ class Seat:
     def stage(self, config: str = "{}") -> list[str]:
         layout = self.service.layout
         Path(layout.config + ".next").write_text(config)
-        self.run(self.service.stage())
-        return [layout.config, self.service.supervisor_path]
+        texts = [text.path for text in self.service.texts()]
+        self.run(self.service.stage(texts))
+        return [layout.config, *texts]
 
     def seen(self) -> list[str]:
         file = self.folder / "seen"
@@ -202,7 +204,8 @@ def test_uninstall_ends_a_second_instance_whose_reading_broke_off(seat: Seat) ->
     Path(live.layout.prefix).mkdir()
     Path(live.layout.releases).symlink_to(seat.service.layout.releases)
     second = parse_pid_file(
-        seat.run(live.stage()) and seat.run(live.switch("aaaa", before=None, staged=[live.supervisor_path])).stdout
+        seat.run(live.stage([live.supervisor_path]))
+        and seat.run(live.switch("aaaa", before=None, staged=[live.supervisor_path])).stdout
     )
     seat.run(seat.service.uninstall())
     assert not alive(second.pid)

@@ -8,10 +8,12 @@ from scripted_boards import BLANK, LOG, Silent, job_on
 
 from deploy.errors import CommandFailed, ConnectionLost, NotMeasured
 from deploy.model.layout import Layout
+from deploy.model.limits import Limits
 from deploy.model.verdict import Budget, Outcome, Verdict
+from deploy.service.detached import Detached
 from deploy.steps.asking import must
 from deploy.steps.face import Job, Observer
-from deploy.steps.logs import log_script, log_tail
+from deploy.steps.logs import log_tail
 from deploy.steps.measure import Measure
 from deploy.transport.local import LocalTransport
 from deploy.transport.protocol import Completed, Script
@@ -71,14 +73,14 @@ def test_a_script_that_has_to_succeed_and_does_not_says_why(ended: Completed, pr
 def test_the_log_is_made_safe_to_show_and_its_loss_hides_nothing() -> None:
     _, board = job_on(BLANK, None, {LOG: [b"\x1b]0;title\x07line\n", ConnectionLost("gone")]})
     layout = Layout("/opt/picoclaw")
-    assert log_tail(board, layout) == "\\x1b]0;title\\x07line\n"
-    assert log_tail(board, layout) == ""
+    assert log_tail(board, Detached(layout, Limits())) == "\\x1b]0;title\\x07line\n"
+    assert log_tail(board, Detached(layout, Limits())) == ""
 
 
 def test_the_end_of_the_log_goes_on_over_a_rotation(tmp_path: object) -> None:
     layout = Layout(f"{tmp_path}/a folder's")
     board = LocalTransport()
-    script = log_script(layout, 3)
+    script = Detached(layout, Limits()).log(3)
     assert not script.changes
     assert board.run(script).stdout == b""
     made = 'mkdir -p "$1"; printf \'1\\n2\\n\' >"$1/gateway.log.1"; printf \'3\\n4\\n\' >"$1/gateway.log"\n'

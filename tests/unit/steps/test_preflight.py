@@ -37,7 +37,7 @@ FACTS = HostFacts(
     tools=frozenset({"sha256sum", "gunzip"}),
     place=PLACE,
     port_taken=False,
-    installed=Installed("", "", {}, "", "", ""),
+    installed=Installed("", "", {}, "", "", {}),
     running=None,
 )
 
@@ -95,7 +95,7 @@ REASONS: dict[str, dict[str, Any]] = {
 
 
 def test_every_reason_that_has_a_cure_is_reached_here() -> None:
-    assert {*REASONS, "changed_meanwhile"} == set(REFUSED)  # that one is Start's
+    assert {*REASONS, "changed_meanwhile", "service_taken"} == set(REFUSED)  # the last two are Start's
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_what_is_built_needs_its_own_size_and_what_is_there_needs_nothing() -> N
     refuse(job, replace(FACTS, place=replace(PLACE, free_kib=2930)), NOW_S)
     assert refusal(job, replace(FACTS, place=replace(PLACE, free_kib=2929))).reason == "no_space"
     full = replace(PLACE, free_kib=0)
-    there = Installed("", "", {"ab" * 8: "ab" * 32}, "", "", "")
+    there = Installed("", "", {"ab" * 8: "ab" * 32}, "", "", {})
     refuse(job, replace(FACTS, place=full, installed=there), NOW_S)
     broken = replace(there, releases={"ab" * 8: "cd" * 32})
     assert refusal(job, replace(FACTS, place=full, installed=broken)).reason == "no_space"

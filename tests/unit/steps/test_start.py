@@ -36,12 +36,12 @@ from deploy.model.artifact import Artifact
 from deploy.model.facts import HostFacts, Installed, Running
 from deploy.model.limits import Limits
 from deploy.model.reading import Process
-from deploy.service.detached import CHANGED_MEANWHILE_STATUS
+from deploy.service.face import CHANGED_MEANWHILE_STATUS, NOT_OURS_STATUS
 from deploy.steps.configure import Configure
 from deploy.steps.start import Start, parse_pid_file
 from deploy.transport.protocol import Completed, Script
 
-SUPERVISOR_PATH = f"{PREFIX}/run/supervise"
+TEXTS = [f"{PREFIX}/run/supervise", f"{PREFIX}/run/manager"]
 DONE = Completed(0, b"", b"", 0.0)
 FAILED = Completed(1, b"", b"the gateway did not stay up\n", 0.0)
 
@@ -65,7 +65,9 @@ CHANGES: dict[str, Callable[[Running, Installed], dict[str, Any]]] = {
     "no limits": lambda running, held: {"running": replace(running, limits={})},
     "nobody restarts it": lambda running, held: {"running": replace(running, supervised=False)},
     "another release is current": lambda running, held: {"installed": replace(held, current=OLD)},
-    "another supervisor": lambda running, held: {"installed": replace(held, supervisor_sha256="")},
+    "another supervisor": lambda running, held: {
+        "installed": replace(held, service_sha256=held.service_sha256 | {"run/supervise": "00" * 32})
+    },
     "another config": lambda running, held: {"installed": replace(held, config_sha256="00" * 32)},
 }
 
@@ -91,9 +93,12 @@ def test_what_runs_is_what_the_dry_run_shows_after_configure(artifact: Artifact)
     detail = Start().run(job, Silent())
     assert tuple(board.scripts) == shown
     assert board.titles == [CONFIG, SUPERVISOR, SWITCH]
-    assert detail == "process 501, GOMEMLIMIT=5MiB GOGC=20 GOMAXPROCS=1, restarted when it ends"
+    assert detail == (
+        "process 501, GOMEMLIMIT=5MiB GOGC=20 GOMAXPROCS=1, restarted when it ends, but not after a reboot: "
+        "its init is none that we know"
+    )
     assert job.process == NEW_PROCESS
-    assert job.staged == [f"{PREFIX}/config.json", SUPERVISOR_PATH]
+    assert job.staged == [f"{PREFIX}/config.json", *TEXTS]
 
 
 def test_the_supervisor_is_written_only_where_its_text_differs(artifact: Artifact) -> None:
@@ -137,6 +142,16 @@ def test_a_board_that_another_deployment_has_switched_is_left_to_it(artifact: Ar
     assert board.titles == [SUPERVISOR, SWITCH, DROP_STAGED]
 
 
+def test_a_service_of_our_name_that_is_somebody_elses_is_left_to_them(artifact: Artifact) -> None:
+    answers = good_answers(artifact, plan_of(), older()) | {SWITCH: Completed(NOT_OURS_STATUS, b"", b"", 0.0)}
+    job, board = job_on(older(), artifact, answers)
+    with pytest.raises(Refused, match="a service picoclaw is on this board already, and it is not ours") as caught:
+        Start().run(job, Silent())
+    assert caught.value.reason == "service_taken"
+    Start().undo(job)
+    assert board.titles == [SUPERVISOR, SWITCH, DROP_STAGED]
+
+
 def test_a_log_that_can_not_be_had_hides_nothing(artifact: Artifact) -> None:
     answers = good_answers(artifact, plan_of(), older()) | {SWITCH: FAILED, LOG: ConnectionLost("gone")}
     job, _ = job_on(older(), artifact, answers)
@@ -172,7 +187,7 @@ def test_undo_before_the_switch_removes_what_waits(artifact: Artifact) -> None:
     assert not job.switched
     Start().undo(job)
     assert board.titles == [SUPERVISOR, DROP_STAGED]
-    assert board.scripts[-1].text == f"rm -f {SUPERVISOR_PATH}.next {SUPERVISOR_PATH}.next.part\n"
+    assert board.scripts[-1].text == f"rm -f {' '.join(f'{path}.next {path}.next.part' for path in TEXTS)}\n"
 
 
 @pytest.mark.parametrize("runs", [True, False])
@@ -182,7 +197,7 @@ def test_undo_after_the_switch_puts_back_the_release_and_its_state(artifact: Art
     Start().run(job, Silent())
     Start().undo(job)
     (restore,) = [script for script in board.scripts if script.title == RESTORE]
-    staged = [f"{PREFIX}/config.json", SUPERVISOR_PATH]
+    staged = [f"{PREFIX}/config.json", *TEXTS]
     assert restore == job.service.restore(OLD, previous=OLDER, staged=staged, was_running=runs)
     assert restore.text.rstrip().endswith("start_gateway") == runs
 
@@ -191,7 +206,7 @@ def test_undo_of_a_first_deployment_leaves_nothing_running(artifact: Artifact) -
     job, board = job_on(BLANK, artifact, good_answers(artifact, plan_of(), BLANK))
     Start().run(job, Silent())
     Start().undo(job)
-    assert board.scripts[-1] == job.service.restore(None, previous=None, staged=[SUPERVISOR_PATH], was_running=False)
+    assert board.scripts[-1] == job.service.restore(None, previous=None, staged=TEXTS, was_running=False)
 
 
 def test_an_undo_that_fails_says_so(artifact: Artifact) -> None:

@@ -93,7 +93,7 @@ def test_ready_and_still_ready_commits_and_drops_what_nothing_points_at(artifact
 
 def test_the_same_release_started_anew_keeps_the_one_before_it(artifact: Artifact, clock: Clock) -> None:
     facts = deployed(artifact, plan_of())
-    held = replace(facts.installed, releases=facts.installed.releases | {OLDEST: ""}, supervisor_sha256="")
+    held = replace(facts.installed, releases=facts.installed.releases | {OLDEST: ""}, service_sha256={})
     job, board = switched(artifact, [ready()])
     job.facts = replace(facts, installed=held)
     clock.step().run(job, Silent())
@@ -102,7 +102,7 @@ def test_the_same_release_started_anew_keeps_the_one_before_it(artifact: Artifac
 
 def test_without_old_releases_nothing_is_removed(artifact: Artifact, clock: Clock) -> None:
     job, board = switched(artifact, [ready()])
-    job.facts = replace(older(), installed=Installed(OLD, "", {OLD: "cd" * 32}, "", "", ""))
+    job.facts = replace(older(), installed=Installed(OLD, "", {OLD: "cd" * 32}, "", "", {}))
     assert [each.title for each in clock.step().commands(job)] == [LOOK]
     clock.step().run(job, Silent())
     assert board.titles == [LOOK]

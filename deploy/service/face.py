@@ -1,0 +1,313 @@
+"""Knows what every service manager has in common: how a release is switched, put back, and removed under it.
+
+A manager brings texts of its own and two sh functions, start_gateway and stop_gateway; the rest is the same for all.
+Scripts are values: who runs them is a step's business.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from deploy.board_shell.quoting import quote, quote_path
+from deploy.board_shell.shell_functions import FLUSH, NAP, RUNNING, SWITCH_LINK
+from deploy.model.layout import Layout
+from deploy.model.limits import Limits
+from deploy.service.texts import Text, kept_at, manager_file, mark, service_name, waits_at
+from deploy.transport.protocol import Script
+
+STOP_GRACE_S = 10
+"""How long the gateway may drain after SIGTERM before SIGKILL."""
+
+START_GRACE_S = 10
+"""How long a service manager may take to have the gateway's pid file written."""
+
+CONFIG_FAULT_STATUS = 78
+"""EX_CONFIG of sysexits.h: the gateway says that starting it again can't help (bad config, token refused)."""
+
+CHANGED_MEANWHILE_STATUS = 75
+"""EX_TEMPFAIL of sysexits.h: another deployment has switched the board since it was asked what it holds."""
+
+NOT_OURS_STATUS = 76
+"""EX_PROTOCOL of sysexits.h: a service of our name is there, and somebody else's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceManager(ABC):
+    """A gateway with its files under `layout`, kept running by one kind of service manager."""
+
+    name: ClassVar[str]
+    """As boards' files and `--service` call it."""
+    survives_reboot: ClassVar[bool] = True
+
+    layout: Layout
+    limits: Limits
+    arguments: tuple[str, ...] = ("gateway",)
+    takes_config: bool = True
+    """Whether `--config PATH` follows the arguments."""
+
+    @abstractmethod
+    def own_texts(self) -> tuple[Text, ...]:
+        """What it writes on the board, beside the note of its name."""
+
+    @abstractmethod
+    def functions(self) -> str:
+        """The sh functions start_gateway (prints the gateway's pid file) and stop_gateway, in terms of FUNCTIONS."""
+
+    def enable(self) -> str:
+        """An sh command after which the gateway starts at each boot; nothing where it can't."""
+        return ":"
+
+    def disable(self) -> str:
+        """An sh command that undoes `enable`."""
+        return ":"
+
+    @property
+    def service(self) -> str:
+        """What the service is called: as the prefix's last folder is."""
+        return service_name(self.layout)
+
+    def texts(self) -> tuple[Text, ...]:
+        """All that it writes on the board. The texts' SHA-256 tell whether the limits, or we, have changed."""
+        return (*self.own_texts(), Text(manager_file(self.layout), f"{self.name}\n"))
+
+    def command(self) -> str:
+        """The gateway's command line, quoted for sh."""
+        config = ("--config", quote_path(self.layout.config)) if self.takes_config else ()
+        binary = quote_path(f"{self.layout.current}/{self.layout.name}")
+        return " ".join([binary, *map(quote, self.arguments), *config])
+
+    def stage(self, paths: Iterable[str]) -> Script:
+        """Write those of its texts beside the ones in use; `switch` puts them in place. They hold no secret."""
+        wanted = set(paths)
+        lines = ["umask 077", f"mkdir -p {quote_path(self.layout.run)} || exit 1"]
+        for text in self.texts():
+            if text.path in wanted:
+                waiting = quote_path(waits_at(self.layout, text.path))
+                lines.append(
+                    f"printf %s {quote(text.content)} >{waiting}.part && mv -f {waiting}.part {waiting} || exit 1"
+                )
+        return Script(title=f"write what {self.name} keeps the gateway running by", text="\n".join(lines) + "\n")
+
+    def drop(self, paths: Iterable[str]) -> Script:
+        """Remove texts that wait for `paths` and were never put in place."""
+        waiting = [quote_path(waits_at(self.layout, path)) for path in paths]
+        return Script(
+            title="remove what was staged", text=f"rm -f {' '.join(f'{each} {each}.part' for each in waiting)}\n"
+        )
+
+    def start(self) -> Script:
+        """Start `current` where it is not running; prints the gateway's pid file."""
+        # A supervisor without a gateway waits before it starts it again; two of them would fight for the port.
+        return self._script(
+            "start the gateway",
+            'running_pid "$pid_file" >/dev/null && exec cat "$pid_file"\nstop_gateway\nstart_gateway',
+        )
+
+    def stop(self) -> Script:
+        """Stop the gateway and whoever would start it again: SIGTERM, and SIGKILL after the grace."""
+        return self._script("stop the gateway", "stop_gateway")
+
+    def restart(self) -> Script:
+        """Stop, then start; prints the gateway's pid file."""
+        return self._script("restart the gateway", "stop_gateway\nstart_gateway")
+
+    def switch(
+        self, release_id: str, *, before: str | None, staged: Sequence[str], instead_of: ServiceManager | None = None
+    ) -> Script:
+        """Stop what runs, put the staged files and the release in place, start; prints the gateway's pid file.
+
+        `before` is the release that `current` points at now (None on a first deployment); it becomes `previous` where
+        it is another one. `staged` are the paths whose new text waits; the old text is kept. `instead_of` is the
+        manager that has kept the gateway so far, where it is another: it lets go of it.
+        Where `current` does not point at `before` any more it changes nothing and ends with CHANGED_MEANWHILE_STATUS,
+        where a service of our name is somebody else's with NOT_OURS_STATUS.
+        """
+        link = quote_path(self.layout.current)
+        lines = [
+            SWITCH_LINK + FLUSH,
+            f'now=$(readlink {link} 2>/dev/null); [ "${{now##*/}}" = {quote(before or "")} ] || '
+            f"exit {CHANGED_MEANWHILE_STATUS}",
+            *(self._refuse_a_strangers(text.path) for text in self.own_texts()),
+            f"flush {' '.join(quote_path(waits_at(self.layout, path)) for path in staged)}" if staged else ":",
+            instead_of._let_go() if instead_of else "stop_gateway",
+            *(self._put_in_place(path) for path in staged),
+        ]
+        if before and before != release_id:
+            lines.append(f"switch_link {quote(f'releases/{before}')} {quote_path(self.layout.previous)} || exit 1")
+        lines.append(f"switch_link {quote(f'releases/{release_id}')} {quote_path(self.layout.current)} || exit 1")
+        lines += [f"{self.enable()} || exit 1", "start_gateway || exit", f"flush {quote_path(self.layout.prefix)}"]
+        return self._script("switch to the new release and start it under its limits", "\n".join(lines))
+
+    def restore(
+        self,
+        before: str | None,
+        *,
+        previous: str | None,
+        staged: Sequence[str],
+        was_running: bool,
+        instead_of: ServiceManager | None = None,
+    ) -> Script:
+        """Undo `switch`: the release and the files of before, running again if they ran, under the manager of before.
+
+        After a first deployment (`before` is None) nothing is left running. It may run at any point of `switch`: a
+        file that was not yet put in place is left alone.
+        """
+        lines = [SWITCH_LINK, "stop_gateway"]
+        if instead_of or not before:
+            lines.append(f"{self.disable()}")
+        lines += [self._put_back(path) for path in staged]
+        if before:
+            lines.append(f"switch_link {quote(f'releases/{before}')} {quote_path(self.layout.current)} || exit 1")
+            link = quote_path(self.layout.previous)
+            lines.append(f"switch_link {quote(f'releases/{previous}')} {link}" if previous else f"rm -f {link}")
+            lines.append(instead_of._take_up(was_running) if instead_of else self._resume(was_running))
+        else:
+            lines.append(f"rm -f {quote_path(self.layout.current)}")
+        return self._script("put back what ran before", "\n".join(lines))
+
+    def log(self, lines: int) -> Script:
+        """Print the last `lines` lines of the log, with those of the file before it where it was just rotated."""
+        path = quote_path(self.layout.log_file)
+        return Script(
+            title="read the log",
+            text=f"{{ cat {path}.1 2>/dev/null; cat {path} 2>/dev/null; }} | tail -n {int(lines)}\n",
+            changes=False,
+        )
+
+    def uninstall(self) -> Script:
+        """Stop, and remove what a deployment put there, by name: other files under the prefix stay, and keep it."""
+        layout = self.layout
+        written = [layout.config, layout.ca_file, *(text.path for text in self.texts())]
+        files = [f"{quote_path(path)}" for path in written]
+        for path in written:
+            files += [quote_path(f"{waits_at(layout, path)}{end}") for end in ("", ".part")]
+            files.append(quote_path(kept_at(layout, path)))
+        for path in (layout.pid_file, layout.supervisor_pid_file):
+            files += [quote_path(f"{path}{end}") for end in ("", ".new")]
+        for path in (layout.offset_file, layout.log_file):
+            files += [quote_path(f"{path}{end}") for end in ("", ".part", ".1")]
+        files += [quote_path(layout.current), quote_path(layout.previous)]
+        live = Layout(f"{layout.run}/live", layout.name)
+        releases, name = quote_path(layout.releases), quote(layout.name)
+        folders = " ".join(map(quote_path, (layout.releases, layout.run, layout.log, layout.prefix)))
+        return self._script(
+            "remove the gateway",
+            f"""\
+stop_gateway
+{self.disable()}
+pid_file={quote_path(f"{live.run}/gateway.pid")} supervisor_pid_file={quote_path(f"{live.run}/supervisor.pid")}
+end_by_pid_files # a second instance whose reading broke off
+rm -f {" ".join(files)}
+{self.forgotten()}
+rm -rf {quote_path(live.prefix)}
+if [ -L {releases} ]; then rm -f {releases}; fi # a second instance's, which are the gateway's own
+for release in {releases}/*/; do
+    [ -d "$release" ] || continue
+    rm -f "$release"{name} "$release"{name}.part
+    rmdir "$release" 2>/dev/null
+done
+for folder in {folders}; do rmdir "$folder" 2>/dev/null; done; :""",
+        )
+
+    def forgotten(self) -> str:
+        """An sh command for after the removal of its texts, for a manager that has read them."""
+        return ":"
+
+    def _refuse_a_strangers(self, path: str) -> str:
+        if path.startswith(f"{self.layout.prefix}/"):
+            return ":"
+        ours = quote(mark(self.layout))
+        return f"[ ! -e {quote(path)} ] || grep -qF {ours} {quote(path)} || exit {NOT_OURS_STATUS}"
+
+    def _put_in_place(self, path: str) -> str:
+        """sh: the staged text becomes the one in use, and the one in use is kept."""
+        waiting, kept, own = (
+            quote_path(each) for each in (waits_at(self.layout, path), kept_at(self.layout, path), path)
+        )
+        keep = f"if [ -f {own} ]; then cp -p {own} {kept}; else rm -f {kept}; fi || exit 1\n"
+        mode = next((text.mode for text in self.texts() if text.path == path), 0o600)
+        if path.startswith(f"{self.layout.prefix}/"):
+            return keep + f"mv -f {waiting} {own} || exit 1"
+        # Another folder may be another file system; a name with a dot first is no service to any init.
+        folder, _, name = path.rpartition("/")
+        part = quote(f"{folder}/.{name}.part")
+        return keep + f"cp {waiting} {part} && chmod {mode:o} {part} && mv -f {part} {own} && rm -f {waiting} || exit 1"
+
+    def _put_back(self, path: str) -> str:
+        waiting, kept, own = (
+            quote_path(each) for each in (waits_at(self.layout, path), kept_at(self.layout, path), path)
+        )
+        return (
+            f"if [ -f {waiting} ]; then rm -f {waiting}; "
+            f"elif [ -f {kept} ]; then mv -f {kept} {own}; else rm -f {own}; fi"
+        )
+
+    def _resume(self, was_running: bool) -> str:
+        lines = [self.forgotten()]  # it may have read the texts that were taken back
+        return "\n".join([*lines, "start_gateway"] if was_running else lines)
+
+    def _let_go(self) -> str:
+        """sh, in a shell of its own: this manager stops the gateway and does not start it at the next boot."""
+        system = [text.path for text in self.own_texts() if not text.path.startswith(f"{self.layout.prefix}/")]
+        moves = [
+            f"[ ! -f {quote(path)} ] || mv -f {quote(path)} {quote_path(kept_at(self.layout, path))}" for path in system
+        ]
+        return "\n".join(["(", self._functions(), "stop_gateway", self.disable(), *moves, self.forgotten(), ")"])
+
+    def _take_up(self, was_running: bool) -> str:
+        """sh, in a shell of its own: undoes `_let_go`."""
+        system = [text.path for text in self.own_texts() if not text.path.startswith(f"{self.layout.prefix}/")]
+        moves = [
+            f"[ -f {quote(path)} ] || mv -f {quote_path(kept_at(self.layout, path))} {quote(path)}" for path in system
+        ]
+        start = ["start_gateway"] if was_running else []
+        return "\n".join(["(", self._functions(), *moves, self.forgotten(), self.enable(), *start, ")"])
+
+    def _functions(self) -> str:
+        layout = self.layout
+        return f"""\
+umask 077
+pid_file={quote_path(layout.pid_file)}
+supervisor_pid_file={quote_path(layout.supervisor_pid_file)}
+{FUNCTIONS}{self.functions()}"""
+
+    def _script(self, title: str, body: str) -> Script:
+        deadline_s = float(STOP_GRACE_S + START_GRACE_S + 30)
+        return Script(title=title, text=self._functions() + body + "\n", deadline_s=deadline_s)
+
+
+FUNCTIONS = f"""\
+{RUNNING}{NAP}
+gone() {{
+    [ -n "$1" ] || return 0
+    set -- "$(cat "/proc/$1/stat" 2>/dev/null)"
+    set -- ${{1##*) }}
+    [ -z "$1" ] || [ "$1" = Z ] # an init that is slow to wait leaves zombies
+}}
+end_by_pid_files() {{
+    supervisor=$(running_pid "$supervisor_pid_file"); gateway=$(running_pid "$pid_file")
+    [ -n "$supervisor$gateway" ] || return 0
+    kill -TERM $supervisor $gateway 2>/dev/null
+    until_s=$(($(uptime_s) + {STOP_GRACE_S}))
+    while [ "$(uptime_s)" -lt "$until_s" ]; do
+        gone "$supervisor" && gone "$gateway" && break
+        nap
+    done
+    for pid in $supervisor $gateway; do kill -KILL "$pid" 2>/dev/null; done
+    rm -f "$pid_file" "$supervisor_pid_file"
+}}
+until_it_runs() {{
+    until_s=$(($(uptime_s) + {START_GRACE_S}))
+    while [ "$(uptime_s)" -le "$until_s" ]; do
+        running_pid "$pid_file" >/dev/null && {{ cat "$pid_file"; return 0; }}
+        nap
+    done
+    echo "the gateway did not stay up" >&2
+    return 1
+}}
+"""
+"""end_by_pid_files: ends the supervisor and the gateway that the pid files name. until_it_runs: waits for the gateway's
+pid file and prints it."""

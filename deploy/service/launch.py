@@ -1,0 +1,73 @@
+"""Knows the sh text that becomes the gateway: its limits set, its process noted, its output led into the log.
+
+A service manager starts it, and it executes the gateway: the process stays the same one.
+"""
+
+from __future__ import annotations
+
+from deploy.board_shell.quoting import quote, quote_path
+from deploy.board_shell.shell_functions import TICKS
+from deploy.model.layout import Layout
+from deploy.model.limits import Limits
+from deploy.service.face import ServiceManager
+from deploy.service.texts import Text, head, service_name
+
+NOTE = """\
+note() { printf '%s %s\\n' "$1" "$(ticks_of "$1")" >"$2.new" && mv -f "$2.new" "$2"; }
+"""
+"""note PID FILE: a pid file as `Layout.pid_file` describes it; needs TICKS."""
+
+ROTATE = """\
+[ "$(wc -c <"$log" 2>/dev/null || echo 0)" -lt 262144 ] || { cp "$log" "$log.1" && : >"$log"; }
+"""
+"""A log of more than 256 KiB becomes the old one; needs $log."""
+
+
+def enter_cgroup(limits: Limits, layout: Layout) -> str:
+    """sh: the calling process, without those above it, goes into a memory cgroup of its own; nothing without a limit.
+
+    "0" is whoever writes it (cgroups(7), cgroup.procs), so that it works in a subshell too, where $$ is its parent's.
+    Where the kernel has no memory cgroup, or this user may make none, there is no limit: it is read back later.
+    """
+    if limits.hard_bytes is None:
+        return ""
+    name = quote(f"slimdeploy.{service_name(layout)}")
+    return f"""\
+if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+    echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+    group=/sys/fs/cgroup/{name} file=memory.max
+else
+    group=/sys/fs/cgroup/memory/{name} file=memory.limit_in_bytes
+fi 2>/dev/null
+{{ mkdir -p "$group" && echo {limits.hard_bytes} >"$group/$file" && echo 0 >"$group/cgroup.procs"; }} 2>/dev/null
+"""
+
+
+def exports(limits: Limits) -> str:
+    """The soft limits as words of `export` and of `env`."""
+    return " ".join(f"{name}={quote(value)}" for name, value in limits.environment().items())
+
+
+def launch_path(layout: Layout) -> str:
+    """Where the text lies on the board."""
+    return f"{layout.run}/launch"
+
+
+def launch(manager: ServiceManager) -> Text:
+    """The text for a manager that starts it as it is."""
+    layout = manager.layout
+    return Text(
+        launch_path(layout),
+        f"""\
+#!/bin/sh
+# Becomes the gateway, under its limits.
+{head(layout)}
+log={quote_path(layout.log_file)}
+{TICKS}{NOTE}cd / || exit 1
+umask 077
+mkdir -p {quote_path(layout.log)}
+{ROTATE}export {exports(manager.limits)}
+{enter_cgroup(manager.limits, layout)}note "$$" {quote_path(layout.pid_file)}
+exec {manager.command()} </dev/null >>"$log" 2>&1
+""",
+    )
