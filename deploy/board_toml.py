@@ -29,7 +29,7 @@ def render(board: Board) -> str:
         "target": _target(board.target),
         "ram": {"size": _size(board.ram_kib)} | _where_known("visible", board.visible_ram_kib),
         "login": {"server" if key == "ssh_server" else key: value for key, value in login.items()},
-        "recognise": _where_different(board, plain, "compatible", "models"),
+        "recognise": _where_different(board, plain, "compatible", "models", "systems"),
         "limits": _limits(board.limits, plain.limits),
     }
     text = _rows(top)

@@ -173,6 +173,7 @@ def parse(name: str, table: dict[str, Any], faults: list[str]) -> Board | None:
         address=keys.text("login.address", form=_ADDRESS, what="a host's name or address"),
         compatible=keys.texts("recognise.compatible"),
         models=keys.texts("recognise.models"),
+        systems=keys.texts("recognise.systems"),
         sources=keys.texts("sources"),
         notes=keys.texts("notes"),
     )

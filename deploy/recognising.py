@@ -20,6 +20,9 @@ from deploy.processor import Choice, choose, runs
 _OF_NO_BOARD = frozenset({"linux,dummy-virt", "riscv-virtio", "qemu,virt"})
 """What machines of emulators call themselves: a board is not told by it."""
 
+_BY_SYSTEM = 1000
+"""The rank of a match by the system: what the hardware says is more specific, and no device tree names as many."""
+
 _LONGEST_NAME = 40
 
 
@@ -75,11 +78,14 @@ def recognise(probed: Probed, boards: Iterable[Board], host: str = "", today: st
 def _match(probed: Probed, board: Board) -> tuple[int | None, str]:
     """How specific the evidence is, 0 the most; None where there is none."""
     for model in board.models:
-        if probed.model == model or probed.model.startswith(f"{model} "):
+        if probed.model == model or probed.model.startswith(f"{model} Rev "):
             return 0, f"it calls itself {probed.model!r}"
     for at, name in enumerate(probed.compatible):
         if name in board.compatible and name not in _OF_NO_BOARD:
             return at, f"its device tree is compatible with {name!r}"
+    for system in board.systems:
+        if system in (probed.built_for, probed.built_for.partition("/")[0]):
+            return _BY_SYSTEM, f"its system says that it was built for {probed.built_for!r}"
     return None, ""
 
 
@@ -103,7 +109,8 @@ def made_board(probed: Probed, choice: Choice, today: str = "") -> Board:
     """A board with what the host said, and nothing else: it names the day as its source."""
     evidence = _evidence(probed)
     compatible = tuple(each for each in probed.compatible[:1] if each not in _OF_NO_BOARD)
-    title = probed.model if evidence and probed.model else probed.operating_system or "a host that names no hardware"
+    named = probed.model or "".join(compatible) if evidence else ""
+    title = named or probed.operating_system or "a host that names no hardware"
     board = Board(
         name=_name(probed, choice),
         title=f"{title}, {choice.target.goarch}",

@@ -11,20 +11,12 @@ from collections.abc import Iterable
 
 from deploy.board_shell.framing import Answers, Framing, parse
 from deploy.board_shell.preflight import CA_BUNDLES, parse_elf
+from deploy.board_shell.probe_init import INIT, LIBC, parse_init, parse_libc
 from deploy.board_shell.probe_storage import STORAGE, parse_devices, parse_file_systems
+from deploy.board_shell.probe_text import MOST_CHARACTERS, MOST_FEATURES, MOST_VALUES, one_line, pairs
 from deploy.errors import BadAnswer
-from deploy.model.display import clean
 from deploy.model.probed import Probed, Processor
 from deploy.transport.protocol import Script
-
-MOST_CHARACTERS = 200
-"""Of one text. A device tree's longest model in Linux has 76."""
-
-MOST_FEATURES = 8192
-"""Of one line of /proc/cpuinfo: the flags of a large x86-64 processor take 1,700."""
-
-MOST_VALUES = 64
-"""Of one key of /proc/cpuinfo, and of one list."""
 
 _ELF_HEADER_BYTES = 64
 """A whole ELF64 header; e_flags stands at 36 in an ELF32 one and at 48 in an ELF64 one (elf(5))."""
@@ -64,18 +56,14 @@ done
 for f in /tmp/sysinfo/model /sys/class/dmi/id/sys_vendor /sys/class/dmi/id/product_name; do
     [ -r "$f" ] && printf '%s %s\\n' "${f##*/}" "$(head -n 1 "$f")"
 done; :"""
-_OS = "grep -E '^(PRETTY_NAME|ID|VERSION_ID)=' /etc/os-release 2>/dev/null; :"
+# OpenWrt names the target that it was built for in os-release (package/base-files: OPENWRT_BOARD, once LEDE_BOARD), and
+# Buildroot's images greet with a text of their vendor's (BR2_TARGET_GENERIC_ISSUE, issue(5)).
+_OS = """\
+grep -E '^(PRETTY_NAME|ID|OPENWRT_BOARD|LEDE_BOARD)=' /etc/os-release 2>/dev/null
+[ -r /etc/issue ] && printf 'issue=%s\\n' "$(head -n 1 /etc/issue)"
+:"""
 _MEMORY = "grep -E '^(Mem(Total|Available|Free)|SwapTotal):' /proc/meminfo"
 _LOGIN = 'id -u; id -un 2>/dev/null || echo "$USER"; date +%s; ls -d /dev/rtc* /sys/class/rtc/rtc* 2>/dev/null; :'
-# sd_booted(3): systemd runs where /run/systemd/system is. OpenRC keeps its state in /run/openrc, once in /lib/rc.
-# The others are told by what process 1 is called; "init" may be BusyBox's or SysV's, which its program tells.
-_INIT = """\
-printf 'first %s\\n' "$(sed -n 's/^Name:[[:space:]]*//p' /proc/1/status)"
-printf 'exe %s\\n' "$(readlink /proc/1/exe 2>/dev/null)"
-printf 'init %s\\n' "$(readlink -f /sbin/init 2>/dev/null || readlink /sbin/init)"
-for f in /run/systemd/system /run/openrc/softlevel /lib/rc/init.d/softlevel /etc/inittab; do
-    [ -e "$f" ] && printf 'has %s\\n' "$f"
-done; :"""
 # The SSH server is among the parents of this shell, whatever else is installed. Its version: `dropbear -V`, and
 # `sshd -V`, which older versions answer with their usage and their name. SFTP servers lie where the distributions'
 # sshd_config and Dropbear's SFTPSERVER_PATH (default_options.h) look for one.
@@ -97,12 +85,6 @@ _TOOLS = f"""\
 PATH=$PATH:/usr/sbin:/sbin
 for t in {" ".join(TOOLS)}; do command -v "$t" >/dev/null 2>&1 && echo "tool $t"; done
 printf 'busybox %s\\n' "$(busybox 2>&1 | head -n 1)\""""
-# What the shell itself has mapped tells the C library that runs; a static one has none, and the loaders that lie about
-# are the second witness.
-_LIBC = """\
-sed -n 's/.* \\(\\/[^ ]*\\)$/\\1/p' /proc/$$/maps 2>/dev/null | { sort -u 2>/dev/null || cat; }
-echo loaders
-ls -d /lib/ld* /lib64/ld* /lib/*/ld-* 2>/dev/null; :"""
 _CA = f'for f in {" ".join(CA_BUNDLES)}; do [ -s "$f" ] && {{ printf "%s\\n" "$f"; break; }}; done; :'
 
 SECTIONS = {
@@ -113,22 +95,15 @@ SECTIONS = {
     "os": _OS,
     "memory": _MEMORY,
     "login": _LOGIN,
-    "init": _INIT,
+    "init": INIT,
     "ssh": _SSH,
     "tools": _TOOLS,
-    "libc": _LIBC,
+    "libc": LIBC,
     "ca": _CA,
     "storage": STORAGE,
 }
 
-_SYSTEMD, _PROCD = "/run/systemd/system", "procd"
-_OPENRC = frozenset({"/run/openrc/softlevel", "/lib/rc/init.d/softlevel"})
 _SERVERS = {"sshd": "openssh", "sshd-session": "openssh", "dropbear": "dropbear", "tinysshd": "tinyssh"}
-_LIBCS = (
-    ("musl", re.compile(r"ld-musl-|libc\.musl")),
-    ("uclibc", re.compile(r"uClibc|ld\d*-uClibc")),
-    ("glibc", re.compile(r"/ld-linux|/ld-\d|/ld64?\.so|/libc\.so\.6|/libc-2\.")),
-)
 
 
 def probe_script(framing: Framing) -> Script:
@@ -147,10 +122,10 @@ def parse_probe(framing: Framing, stdout: bytes) -> Probed:
     hexadecimal = answers.text("elf")[: 4 * _ELF_HEADER_BYTES]
     elf = parse_elf(hexadecimal)
     memory = _memory(answers.text("memory"))
-    tree = _pairs(answers.text("tree"))
-    init = _pairs(answers.text("init"))
-    ssh = _pairs(answers.text("ssh"))
-    tools = _pairs(answers.text("tools"))
+    tree = pairs(answers.text("tree"))
+    init = pairs(answers.text("init"))
+    ssh = pairs(answers.text("ssh"))
+    tools = pairs(answers.text("tools"))
     server = next((_SERVERS[name] for name in ssh.get("parent", ()) if name in _SERVERS), "")
     return Probed(
         system=system,
@@ -161,7 +136,8 @@ def parse_probe(framing: Framing, stdout: bytes) -> Probed:
         processor=parse_processor(answers.text("cpu")),
         model=_model(tree),
         compatible=tree.get("compatible", ()),
-        operating_system=_os(answers.text("os")),
+        operating_system=_os(answers.text("os"), "PRETTY_NAME", "ID"),
+        built_for=_os(answers.text("os"), "OPENWRT_BOARD", "LEDE_BOARD", "issue"),
         ram_kib=memory["MemTotal"],
         available_kib=memory.get("MemAvailable", memory.get("MemFree", 0)),
         swap_kib=memory.get("SwapTotal", 0),
@@ -181,12 +157,6 @@ def parse_probe(framing: Framing, stdout: bytes) -> Probed:
         file_systems=parse_file_systems(answers.text("storage")),
         devices=parse_devices(answers.text("storage")),
     )
-
-
-def one_line(text: str, most: int = MOST_CHARACTERS) -> str:
-    """The first line of `text`, without what could steer a terminal, and short."""
-    head = text.lstrip()[:most].splitlines()
-    return clean(head[0], 10 * most).replace("\t", " ").strip()[:most] if head else ""
 
 
 def parse_elf_flags(hexadecimal: str) -> int:
@@ -212,48 +182,16 @@ def parse_processor(text: str) -> Processor:
     return Processor(count, {key: tuple(values) for key, values in said.items()})
 
 
-def parse_init(text: str) -> str:
-    """Which init runs, from its own traces and process 1."""
-    found = _pairs(text)
-    has = frozenset(found.get("has", ()))
-    first = next(iter(found.get("first", ())), "")
-    program = " ".join((*found.get("exe", ()), *found.get("init", ())))
-    if _SYSTEMD in has:
-        return "systemd"
-    if first == _PROCD:
-        return "procd"
-    if first.startswith("s6-"):
-        return "s6"
-    if first in ("runit", "runit-init"):
-        return "runit"
-    if has & _OPENRC or first == "openrc-init":
-        return "openrc"
-    if first in ("init", "linuxrc", "busybox"):
-        if "busybox" in program:
-            return "busybox_init"
-        return "sysv" if "/etc/inittab" in has else "none"
-    return "none"
-
-
-def parse_libc(text: str) -> str:
-    """The C library of the shell itself, else of the loaders that lie about; "" where neither tells."""
-    maps, _, loaders = text.partition("loaders")
-    for each in (maps, loaders):
-        for name, form in _LIBCS:
-            if form.search(each):
-                return name
-    return ""
-
-
 def _model(tree: dict[str, tuple[str, ...]]) -> str:
     if names := tree.get("model"):
         return names[0]
     return one_line(" ".join((*tree.get("sys_vendor", ()), *tree.get("product_name", ()))))
 
 
-def _os(text: str) -> str:
+def _os(text: str, *keys: str) -> str:
+    """The value of the first of `keys` that is there."""
     found = dict(line.partition("=")[::2] for line in text.splitlines())
-    return one_line(found.get("PRETTY_NAME", found.get("ID", "")).strip("\"'"))
+    return one_line(next((found[key] for key in keys if found.get(key)), "").strip("\"'"))
 
 
 def _version(text: str) -> str:
@@ -265,17 +203,6 @@ def _version(text: str) -> str:
 def _busybox(text: str) -> str:
     found = re.search(r"BusyBox v([0-9A-Za-z.]{1,30})", text)
     return found[1] if found else ""
-
-
-def _pairs(text: str) -> dict[str, tuple[str, ...]]:
-    """Lines of a word and a text; a word may come many times."""
-    found: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        key, _, value = line[: 2 * MOST_CHARACTERS].partition(" ")
-        value = one_line(value)
-        if value and len(found.setdefault(key, [])) < MOST_VALUES:
-            found[key].append(value)
-    return {key: tuple(values) for key, values in found.items() if values}
 
 
 def _lines(answers: Answers, name: str, count: int) -> list[str]:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 
-from deploy.model.display import clean
+from deploy.board_shell.probe_text import one_line
 from deploy.model.probed import Device, FileSystem
 from deploy.model.units import KIB
 
 MOST = 64
 """Of file systems and of devices. Containers mount hundreds, which tell nothing of a board."""
 
-_MOST_CHARACTERS = 200
 _SECTOR_BYTES = 512
 """The unit of /sys/block/*/size, whatever the device's own is (Linux, Documentation/ABI/stable/sysfs-block)."""
 
@@ -53,11 +52,11 @@ def parse_file_systems(text: str) -> tuple[FileSystem, ...]:
             continue
         point = " ".join(fields[5:])
         kind, options = mounts.get(point, ("", ()))
-        shown = _text(point)
+        shown = one_line(point)
         found.setdefault(
             shown,
             FileSystem(
-                shown, _text(kind), tuple(_text(each) for each in options[:MOST]), int(fields[1]), int(fields[3])
+                shown, one_line(kind), tuple(one_line(each) for each in options[:MOST]), int(fields[1]), int(fields[3])
             ),
         )
     return tuple(found.values())
@@ -70,16 +69,12 @@ def parse_devices(text: str) -> tuple[Device, ...]:
         disk = re.fullmatch(r"disk (\S{1,40}) ([0-9]{1,15})", line)
         flash = re.fullmatch(r"flash ([0-9a-f]{1,12}) (.{1,80})", line)
         if disk and int(disk[2]):
-            found.append(Device(_text(disk[1]), "disk", int(disk[2]) * _SECTOR_BYTES // KIB))
+            found.append(Device(one_line(disk[1]), "disk", int(disk[2]) * _SECTOR_BYTES // KIB))
         elif flash and int(flash[1], 16):
-            found.append(Device(_text(flash[2]), "flash", int(flash[1], 16) // KIB))
+            found.append(Device(one_line(flash[2]), "flash", int(flash[1], 16) // KIB))
         if len(found) == MOST:
             break
     return tuple(found)
-
-
-def _text(text: str) -> str:
-    return clean(text[:_MOST_CHARACTERS], 10 * _MOST_CHARACTERS).replace("\n", " ").replace("\t", " ")
 
 
 def _unescaped(text: str) -> str:

@@ -43,7 +43,9 @@ class Board:
     compatible: tuple[str, ...] = ()
     """What its device tree's compatible may hold that no other board's does."""
     models: tuple[str, ...] = ()
-    """What its device tree's model, or a PC's product name, may begin with."""
+    """What its device tree's model, or a PC's maker and product, may be."""
+    systems: tuple[str, ...] = ()
+    """What a system may say that was built for it: OpenWrt's target, or the first line of issue(5)."""
     sources: tuple[str, ...] = ()
     """Where each fact comes from."""
     notes: tuple[str, ...] = ()

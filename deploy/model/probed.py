@@ -75,6 +75,8 @@ class Probed:
     """The device tree's compatible, the most specific first (Devicetree Specification 0.4, section 2.3.1)."""
     operating_system: str
     """PRETTY_NAME of os-release(5)."""
+    built_for: str
+    """What the system says that it was built for: OpenWrt's target, or the first line of issue(5)."""
     ram_kib: int
     available_kib: int
     swap_kib: int

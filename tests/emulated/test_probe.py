@@ -21,6 +21,7 @@ TARGETS = {
     # Its 24Kf has an FPU, and says so; routers' 24Kc has none.
     "mipsle": "linux/mipsle/hardfloat",
 }
+NAMES = {"riscv64": "some-riscv64", "armv7": "some-arm", "mipsle": "mti-malta"}
 WORDS = {"riscv64": (64, 243), "armv7": (32, 40), "mipsle": (32, 8)}
 
 
@@ -72,13 +73,17 @@ def test_a_deployment_to_a_host_alone_asks_it_what_it_is(
     flags = ("--token-file", str(token), "--base-url", bot_api, "--ca-file", str(board.folder / "ca.pem"))
     first = slimdeploy("deploy", *login, *flags, "--no-measure", timeout_s=300)
     assert first.code == 0, first.err
-    assert "is taken for some-" in first.out and "a board was made from what it says, kept as" in first.out
+    assert (
+        f"is taken for {NAMES[board.machine]}," in first.out
+        and "a board was made from what it says, kept as" in first.out
+    )
     assert TARGETS[board.machine] in first.out
     again = slimdeploy("deploy", *login, *flags, "--no-measure", "--json")
     assert again.code == 0, again.err
     assert again.document["changed"] is False
     assert "made before" in again.document["recognised_by"]
     name = again.document["board"]
+    assert name == NAMES[board.machine]
     assert (home / "config" / "boards" / f"{name}.toml").exists()
     status = slimdeploy("status", "--board", name, *login[:4], "--json")
     assert status.document["running"] is True

@@ -17,6 +17,7 @@ _PLAIN: dict[str, Any] = {
     "model": "",
     "compatible": (),
     "operating_system": "Buildroot 2024.02",
+    "built_for": "",
     "ram_kib": 56 * 1024,
     "available_kib": 40 * 1024,
     "swap_kib": 0,

@@ -50,9 +50,21 @@ def test_the_most_specific_name_wins() -> None:
     assert recognise(probed(elf=MIPSLE, compatible=("maker,router-4", *routers[1:])), BOARDS).board == ROUTER
 
 
+def test_where_the_hardware_says_too_little_the_system_says_what_it_was_built_for() -> None:
+    routers = replace(ROUTER, systems=("ramips/mt7621", "ath79"))
+    board = recognise(probed(elf=MIPSLE, compatible=("maker,router-5",), built_for="ramips/mt7621"), (routers,))
+    assert board.board == routers and "'ramips/mt7621'" in board.why
+    assert recognise(probed(elf=MIPSLE, built_for="ath79/nand"), (routers,)).known
+    assert not recognise(probed(elf=MIPSLE, built_for="ramips/mt76x8"), (routers,)).known
+    by_both = probed(elf=MIPSLE, compatible=("maker,router-3",), built_for="ath79/nand")
+    assert recognise(by_both, (routers, OWN_ROUTER)).board == OWN_ROUTER
+
+
 def test_a_pc_is_told_by_its_makers_name_of_it_whole_words_only() -> None:
-    assert recognise(probed(elf=AMD64, model="HP t620 Quad Core TC"), BOARDS).board == CLIENT
+    assert recognise(probed(elf=AMD64, model="HP t620"), BOARDS).board == CLIENT
+    assert recognise(probed(elf=AMD64, model="HP t620 Rev 2"), BOARDS).board == CLIENT
     assert not recognise(probed(elf=AMD64, model="HP t6200"), BOARDS).known
+    assert not recognise(probed(elf=AMD64, model="HP t620 Plus"), BOARDS).known
 
 
 def test_a_board_whose_binaries_would_not_run_is_never_taken_whatever_the_device_tree_says() -> None:
@@ -132,7 +144,7 @@ def test_a_processor_that_nothing_is_built_for_is_refused() -> None:
 
 
 def test_no_two_bundled_boards_claim_the_same_host() -> None:
-    names = [name for board in catalogue.boards() for name in (*board.compatible, *board.models)]
+    names = [name for board in catalogue.boards() for name in (*board.compatible, *board.models, *board.systems)]
     assert len(names) == len(set(names))
 
 

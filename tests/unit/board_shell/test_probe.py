@@ -17,15 +17,14 @@ from shells import BusyBoxTransport
 from deploy.board_shell.framing import Framing
 from deploy.board_shell.probe import (
     SECTIONS,
-    one_line,
     parse_elf_flags,
-    parse_init,
-    parse_libc,
     parse_probe,
     parse_processor,
     probe_script,
 )
+from deploy.board_shell.probe_init import parse_init, parse_libc
 from deploy.board_shell.probe_storage import parse_devices, parse_file_systems
+from deploy.board_shell.probe_text import one_line
 from deploy.errors import BadAnswer
 from deploy.model.facts import ElfIdentity
 from deploy.model.probed import Device, FileSystem, Probed
@@ -44,7 +43,7 @@ ZERO = {
     "cpu": "count: 1\nmodel name\t: ARMv6-compatible processor rev 7 (v6l)\n"
     "Features\t: half thumb fastmult vfp edsp java tls\nCPU architecture: 7\nModel\t\t: Raspberry Pi Zero W Rev 1.1",
     "tree": "model Raspberry Pi Zero W Rev 1.1\ncompatible raspberrypi,model-zero-w\ncompatible brcm,bcm2835",
-    "os": 'PRETTY_NAME="Raspbian GNU/Linux 12 (bookworm)"\nID=raspbian\nVERSION_ID="12"',
+    "os": 'PRETTY_NAME="Raspbian GNU/Linux 12 (bookworm)"\nID=raspbian\nissue=Raspbian GNU/Linux 12 \\n \\l',
     "memory": "MemTotal: 440160 kB\nMemFree: 200000 kB\nMemAvailable: 300000 kB\nSwapTotal: 102396 kB",
     "login": "1000\npi\n1790000000",
     "init": "first systemd\nexe \ninit /usr/lib/systemd/systemd\nhas /run/systemd/system",
@@ -138,6 +137,7 @@ def test_a_raspberry_pi_zero_is_read_whole() -> None:
     assert (found.ssh_server, found.ssh_version, found.sftp) == ("openssh", "9.2p1", True)
     assert (found.user, found.is_root, found.clock_s, found.has_rtc) == ("pi", False, 1_790_000_000, False)
     assert found.operating_system == "Raspbian GNU/Linux 12 (bookworm)"
+    assert found.built_for == r"Raspbian GNU/Linux 12 \n \l"
     assert found.tools == {"gunzip", "sha256sum", "sudo"}
     assert found.file_systems == (FileSystem("/", "ext4", ("rw", "noatime"), 29_000_000, 25_000_000),)
     assert found.devices == (Device("mmcblk0", "disk", 31_166_976),)
@@ -148,6 +148,19 @@ def test_a_pc_is_called_as_its_maker_calls_it() -> None:
     assert parse_probe(FRAMING, answer(tree="sys_vendor HP\nproduct_name HP t620 Quad Core TC")).model == (
         "HP HP t620 Quad Core TC"
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "built_for"),
+    [
+        ('OPENWRT_BOARD="ramips/mt7621"\nissue=OpenWrt', "ramips/mt7621"),
+        ('LEDE_BOARD="ath79/generic"', "ath79/generic"),
+        ("issue=Welcome to Milk-V Duo 256M", "Welcome to Milk-V Duo 256M"),
+        ("", ""),
+    ],
+)
+def test_what_a_system_was_built_for_is_openwrts_target_or_its_greeting(said: str, built_for: str) -> None:
+    assert parse_probe(FRAMING, answer(os=said)).built_for == built_for
 
 
 @pytest.mark.parametrize(
@@ -182,6 +195,7 @@ def test_the_init_is_told_by_what_runs_and_not_by_what_is_installed(said: str, i
         ("/bin/dash\n/lib/aarch64-linux-gnu/ld-2.31.so\nloaders", "glibc"),
         ("/bin/bash\n/lib/libc.so.6\n/lib/ld-linux-riscv64-lp64d.so.1\nloaders\n/lib/ld-musl-x.so", "glibc"),
         ("/bin/busybox\nloaders", ""),
+        ("/bin/busybox\nloaders\n/lib/ld.so.1", "glibc"),
         ("", ""),
     ],
 )
