@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"time"
-	"weak"
 )
 
 const (
@@ -27,21 +26,19 @@ const (
 	// kept is how long pages are kept while there is work. To drop them, and to bring back those that are needed, takes a
 	// board some 3 ms.
 	kept = 3 * time.Second
+	// settle is how long after a collection pages are dropped: its sweeping goes on for a while.
+	settle = 500 * time.Millisecond
 )
 
-// Keeper does so. It is for one goroutine.
+// Keeper does so. Round is for one goroutine.
 type Keeper struct {
-	// Drop drops the binary's own pages; what is needed of them comes back.
+	// Drop drops the binary's own pages; what is needed of them comes back. It may be called by any goroutine, and by two.
 	Drop func()
 
 	rounds    int
 	allocated uint64 // since the start, when the last collection was made
-	mark      weak.Pointer[mark]
 	dropped   time.Time
 }
-
-// mark is what nothing refers to: it is gone when a collection has run.
-type mark struct{ _ [32]byte }
 
 // Round is called when a round of work is done and nothing else is due.
 func (k *Keeper) Round() {
@@ -49,6 +46,7 @@ func (k *Keeper) Round() {
 	switch {
 	case k.rounds == 1:
 		k.drop() // what only the start needed
+		k.watch()
 	case k.rounds == warmRounds:
 		for range cycles - 1 {
 			runtime.GC()
@@ -57,11 +55,8 @@ func (k *Keeper) Round() {
 		k.garbage() // counts from here on
 	case k.rounds > warmRounds && k.garbage():
 		k.collect()
-	case k.mark.Value() == nil: // the runtime collected, as it does at least every two minutes
-		k.drop()
 	case k.young() || time.Since(k.dropped) >= kept:
-		k.dropped = time.Now()
-		k.Drop()
+		k.drop()
 	}
 }
 
@@ -77,9 +72,24 @@ func (k *Keeper) collect() {
 }
 
 func (k *Keeper) drop() {
-	k.mark, k.dropped = weak.Make(new(mark)), time.Now()
+	k.dropped = time.Now()
 	k.Drop()
 }
+
+// watch has pages dropped after each collection, whoever made it. The runtime makes one every two minutes at the least,
+// mostly while a poll waits, and what it brings in would stay until that ends.
+func (k *Keeper) watch() {
+	runtime.AddCleanup(new(mark), func(k *Keeper) {
+		time.AfterFunc(settle, func() {
+			k.Drop()
+			k.watch()
+		})
+	}, k)
+}
+
+// mark is what nothing refers to: it is gone when a collection has run. It is too large for the runtime to put several
+// such into one object, which would be gone only with the last of them.
+type mark struct{ _ [32]byte }
 
 // garbage tells whether enough has gathered since it said so last.
 func (k *Keeper) garbage() bool {
