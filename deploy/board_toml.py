@@ -62,6 +62,8 @@ def _limits(limits: Limits, plain: Limits) -> dict[str, object]:
         found["gogc"] = limits.gogc_percent
     if limits.gomaxprocs != plain.gomaxprocs:
         found["gomaxprocs"] = limits.gomaxprocs
+    if limits.hard_bytes:
+        found["hard"] = _size(limits.hard_bytes // KIB)
     return found
 
 

@@ -148,6 +148,7 @@ def parse(name: str, table: dict[str, Any], faults: list[str]) -> Board | None:
     ordinary = Board(name, title, target, ram_kib or 0)
     limits = ordinary.limits
     gomemlimit_kib = keys.size_kib("limits.gomemlimit")
+    hard_kib = keys.size_kib("limits.hard")
     found = Board(
         name=name,
         title=title,
@@ -165,6 +166,7 @@ def parse(name: str, table: dict[str, Any], faults: list[str]) -> Board | None:
             gomemlimit_bytes=gomemlimit_kib * KIB if gomemlimit_kib else limits.gomemlimit_bytes,
             gogc_percent=keys.whole("limits.gogc", limits.gogc_percent, 1, 10_000),
             gomaxprocs=keys.whole("limits.gomaxprocs", limits.gomaxprocs, 1, 1024),
+            hard_bytes=hard_kib * KIB if hard_kib else limits.hard_bytes,
         ),
         tags=keys.texts("tags", ordinary.tags, _TAG, "a build tag: letters, digits, _ and ."),
         libc=keys.one_of("libc", LIBCS),

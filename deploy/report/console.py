@@ -60,8 +60,9 @@ class Screen:
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table with a heading a column."""
         table = Table(title=_text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
-        for column in columns:
-            table.add_column(_text(column), overflow="fold")
+        for number, column in enumerate(columns):
+            # What a row is called stands whole, to be copied from; the other columns give way.
+            table.add_column(_text(column), overflow="fold", no_wrap=number == 0)
         for row in rows:
             table.add_row(*[_text(cell, STYLES.get(cell, "")) for cell in row])
         self._out.print(table)

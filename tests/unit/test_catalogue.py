@@ -38,7 +38,8 @@ def write(folder: Path, text: str, name: str = "mine.toml") -> str:
 
 def test_every_bundled_board_is_whole_and_names_its_sources() -> None:
     boards = {board.name: board for board in catalogue.boards()}
-    assert {"local", "licheerv", "rpi-zero", "luckfox-pico", "openwrt-mt7621", "visionfive2"} <= set(boards)
+    families = ("licheerv", "milkv-duo", "rpi", "luckfox-pico", "openwrt", "visionfive2", "beaglebone", "loongson")
+    assert all(any(name.startswith(family) for name in boards) for family in families)
     for board in boards.values():
         assert board.title
         assert board.sources or board.connection == "loopback", board.name
@@ -47,6 +48,12 @@ def test_every_bundled_board_is_whole_and_names_its_sources() -> None:
     assert not boards["openwrt-mt7621"].sftp
     assert str(boards["openwrt-ath79"].target) == "linux/mips/softfloat"
     assert str(boards["luckfox-pico"].target) == "linux/arm/7"
+    assert str(boards["openwrt-ipq40xx"].target) == "linux/arm/7"
+    assert str(boards["openwrt-filogic"].target) == "linux/arm64"
+    assert str(boards["loongson-2k0300"].target) == "linux/loong64"
+    for board in boards.values():
+        if board.name.startswith("openwrt-"):
+            assert (board.init, board.libc, board.ssh_server, board.sftp) == ("procd", "musl", "dropbear", False)
     assert boards["local"].prefix == "~/.picoclaw"
 
 
@@ -93,6 +100,7 @@ OTHER_VALUES: dict[str, str] = {
     "limits.gomemlimit": '"6MiB"',
     "limits.gogc": "50",
     "limits.gomaxprocs": "2",
+    "limits.hard": '"32MiB"',
 }
 # The file's name, and the one system that is built for.
 NOT_IN_A_FILE = {"name", "target.goos"}
@@ -130,7 +138,16 @@ def test_what_the_example_says_of_ordinary_values_is_so(tmp_path: Path) -> None:
     example = flat(asdict(catalogue.board(write(tmp_path, EXAMPLE.read_text(), "example.toml"))))
     ordinary = flat(asdict(catalogue.board(write(tmp_path, GOOD, "example.toml"))))
     own = {"title", "target.variant", "visible_ram_kib", "sources", "notes"}
-    own |= {"libc", "storage", "address", "ssh_server", "compatible", "models", "systems"}  # left out, nothing is known
+    own |= {
+        "libc",
+        "storage",
+        "address",
+        "ssh_server",
+        "compatible",
+        "models",
+        "systems",
+        "limits.hard_bytes",
+    }  # left out, nothing is known
     assert {field for field in example if example[field] != ordinary[field]} == own
 
 

@@ -143,6 +143,126 @@ def test_a_processor_that_nothing_is_built_for_is_refused() -> None:
         recognise(probed(elf=ElfIdentity(64, False, 22)), BOARDS, "root@host")
 
 
+A53 = "Features : fp asimd evtstrm crc32 cpuid\nCPU architecture: 8"
+A7 = "model name : ARMv7 Processor rev 5 (v7l)\nFeatures : half thumb vfp neon vfpv3 vfpv4\nCPU architecture: 7"
+C906 = "isa : rv64imafdvcsu"
+LITTLE, BIG = ElfIdentity(32, True, 8), ElfIdentity(32, False, 8)
+ARM64, RISCV64, LOONG64 = ElfIdentity(64, True, 183), ElfIdentity(64, True, 243), ElfIdentity(64, True, 258)
+
+# What these boards' device trees say (Linux, OpenWrt, the vendors' kernels), and else their systems.
+REAL: list[tuple[str, ElfIdentity, str, str, str, dict[str, Any]]] = [
+    ("licheerv", RISCV64, "riscv64", C906, "", {"compatible": ("sipeed,lichee-rv-dock", "sipeed,lichee-rv")}),
+    ("licheerv-nano", RISCV64, "riscv64", C906, "LicheeRv Nano", {"compatible": ("cvitek,cv181x",)}),
+    ("milkv-duo", RISCV64, "riscv64", C906, "", {"built_for": "Welcome to Milk-V Duo"}),
+    ("milkv-duo-256m", RISCV64, "riscv64", C906, "", {"built_for": "Welcome to Milk-V Duo 256M"}),
+    ("milkv-duo-s-arm64", ARM64, "aarch64", A53, "Milk-V Duo S", {"compatible": ("milkv,duo-s", "sophgo,sg2000")}),
+    (
+        "visionfive2",
+        RISCV64,
+        "riscv64",
+        "isa : rv64imafdc_zicntr_zicsr_zifencei_zihpm_zba_zbb",
+        "StarFive VisionFive 2 v1.3B",
+        {"compatible": ("starfive,visionfive-2-v1.3b", "starfive,jh7110")},
+    ),
+    ("rpi-zero", ARM, "armv6l", "", "", ON_ZERO),
+    (
+        "rpi-zero-2w",
+        ARM64,
+        "aarch64",
+        A53,
+        "Raspberry Pi Zero 2 W Rev 1.0",
+        {"compatible": ("raspberrypi,model-zero-2-w", "brcm,bcm2837")},
+    ),
+    ("rpi-3-arm-7", ARM, "aarch64", A53, "", {"compatible": ("raspberrypi,3-model-b-plus", "brcm,bcm2837")}),
+    ("rpi-4", ARM64, "aarch64", A53, "", {"compatible": ("raspberrypi,4-model-b", "brcm,bcm2711")}),
+    ("rpi-5", ARM64, "aarch64", A53, "", {"compatible": ("raspberrypi,5-model-b", "brcm,bcm2712")}),
+    (
+        "luckfox-pico",
+        ARM,
+        "armv7l",
+        A7,
+        "Luckfox Pico",
+        {"compatible": ("rockchip,rv1103g-38x38-ipc-v10", "rockchip,rv1103")},
+    ),
+    (
+        "luckfox-pico-max",
+        ARM,
+        "armv7l",
+        A7,
+        "Luckfox Pico Max",
+        {"compatible": ("rockchip,rv1103g-38x38-ipc-v10", "rockchip,rv1106")},
+    ),
+    (
+        "beaglebone-black",
+        ARM,
+        "armv7l",
+        A7,
+        "TI AM335x BeagleBone Black",
+        {"compatible": ("ti,am335x-bone-black", "ti,am335x-bone", "ti,am33xx")},
+    ),
+    (
+        "openwrt-mt7621",
+        LITTLE,
+        "mips",
+        "cpu model : MIPS 1004Kc V2.15",
+        "Xiaomi Mi Router 3G v2",
+        {"compatible": ("xiaomi,mir3g-v2", "mediatek,mt7621-soc"), "built_for": "ramips/mt7621"},
+    ),
+    (
+        "openwrt-ath79",
+        BIG,
+        "mips",
+        "cpu model : MIPS 74Kc V5.0",
+        "TP-Link Archer C7 v2",
+        {"compatible": ("tplink,archer-c7-v2", "qca,qca9558"), "built_for": "ath79/generic"},
+    ),
+    (
+        "openwrt-ipq40xx",
+        ARM,
+        "armv7l",
+        A7,
+        "GL.iNet GL-B1300",
+        {"compatible": ("glinet,gl-b1300",), "built_for": "ipq40xx/generic"},
+    ),
+    (
+        "openwrt-filogic",
+        ARM64,
+        "aarch64",
+        A53,
+        "GL.iNet GL-MT3000",
+        {"compatible": ("glinet,gl-mt3000", "mediatek,mt7981")},
+    ),
+    (
+        "orangepi-zero3",
+        ARM64,
+        "aarch64",
+        A53,
+        "OrangePi Zero3",
+        {"compatible": ("xunlong,orangepi-zero3", "allwinner,sun50i-h618")},
+    ),
+    (
+        "loongson-2k0300",
+        LOONG64,
+        "loongarch64",
+        "",
+        "Loongson-2K0300 Reference Board",
+        {"compatible": ("loongson,ls2k0300-ref", "loongson,ls2k0300")},
+    ),
+    ("wyse-3040", AMD64, "x86_64", "flags : fpu sse sse2", "Dell Inc. Wyse 3040 Thin Client", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "elf", "machine", "cpu", "model", "more"), REAL, ids=[each[0] for each in REAL])
+def test_the_boards_of_the_catalogue_are_told_by_what_they_say(
+    name: str, elf: ElfIdentity, machine: str, cpu: str, model: str, more: dict[str, Any]
+) -> None:
+    said = {"elf": elf, "machine": machine, "processor": parse_processor(cpu), "model": model} | more
+    found = recognise(probed(**said), catalogue.boards())
+    assert found.board.name == name
+    assert runs(found.board.target, found.choice.target)
+    assert found.known is (name in {board.name for board in catalogue.boards()})
+
+
 def test_no_two_bundled_boards_claim_the_same_host() -> None:
     names = [name for board in catalogue.boards() for name in (*board.compatible, *board.models, *board.systems)]
     assert len(names) == len(set(names))
@@ -187,8 +307,8 @@ def test_every_bundled_board_can_be_written_and_read_back() -> None:
 
 
 def test_limits_and_sizes_are_written_as_people_would() -> None:
-    board = replace(ZERO, limits=Limits(6 * 1024**2, 50, 2), ram_kib=1000, visible_ram_kib=900)
+    board = replace(ZERO, limits=Limits(6 * 1024**2, 50, 2, 16 * 1024**2), ram_kib=1000, visible_ram_kib=900)
     text = board_toml.render(board)
-    assert 'gomemlimit = "6MiB"\ngogc = 50\ngomaxprocs = 2\n' in text
+    assert 'gomemlimit = "6MiB"\ngogc = 50\ngomaxprocs = 2\nhard = "16MiB"\n' in text
     assert 'size = "1000KiB"\nvisible = "900KiB"\n' in text
     assert catalogue.parse("zero", tomllib.loads(text), []) == board
