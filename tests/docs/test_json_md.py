@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from invoke.context import Context
 from invoke.exceptions import Exit
+from probes import probed
 from readings import proven, sample
 
 from deploy import manifest
@@ -29,13 +30,16 @@ from deploy.model.board import Board
 from deploy.model.gateway_config import GatewayConfig
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
+from deploy.model.probed import Device
 from deploy.model.reading import LiveCount, Process, Reading
 from deploy.model.secret import Secret
 from deploy.model.source import Source
 from deploy.model.target import Target
 from deploy.model.verdict import Budget
 from deploy.pipeline import Rehearsed
+from deploy.recognising import recognise
 from deploy.report.documents import deployment_document, limits_document, process_document, reading_document
+from deploy.report.probe import probe_document
 from deploy.report.silent import screen
 from deploy.steps.face import Job, Plan, StepRecord
 from deploy.transport.local import LocalTransport
@@ -174,6 +178,16 @@ def test_boards(run_here: None, capsys: pytest.CaptureFixture[str]) -> None:
     shown = json.loads(capsys.readouterr().out)
     assert shown in listed.pop("boards") and not listed
     agrees("boards, boards.show", shown)
+
+
+def test_a_probe() -> None:
+    host = probed(devices=(Device("mmcblk0", "disk", 1024),))
+    found = recognise(host, ())
+    document = probe_document(host, found, host="root@board", toml="…", written=None)
+    shown = keys(document, depth=4) - set(host.processor.said)
+    text = section("boards.probe")
+    assert shown <= told(text)
+    assert in_tables(text) <= shown
 
 
 def test_hosts(run_here: None, capsys: pytest.CaptureFixture[str]) -> None:
