@@ -10,7 +10,7 @@ from deploy.cli.wording import PROGRAM
 # The reasons of `errors.Refused`, each with what the user can do.
 REFUSED = {
     "not_linux": "slimdeploy deploys to Linux boards only.",
-    "wrong_architecture": f"Name the board that this really is ({PROGRAM} boards lists them), or another --host.",
+    "wrong_architecture": f"Ask the host which board it is ({PROGRAM} boards.probe --host …), or name another --host.",
     "no_target": "Its processor has to be one of these: amd64, 386 with SSE2, arm64, arm, riscv64, mips, mipsle, "
     "mips64, mips64le, loong64.",
     "read_only": "Name a folder that this login can write: --prefix /path/on/the/board; or log in as another user.",

@@ -87,6 +87,8 @@ def seat(where: Where, *, keep: bool, screen: Shows) -> Iterator[Place]:
 
     A board that is made for it is kept among the user's own when `keep`, so that later commands find it by its name.
     """
+    if not (where.board or where.host or where.emulate):
+        raise UsageError("which board? name one with --board, such as --board local; or a host, to be asked what it is")
     if not where.is_host_alone:
         with reaching.seat(where.board, where.host, emulate=where.emulate, keep=keep, screen=screen) as place:
             yield place
