@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 from emulated_board import EmulatedBoard, ImageOf, slot
 
+from deploy.board_shell.framing import Framing
+from deploy.board_shell.probe import parse_probe, probe_script
+from deploy.model.probed import Probed
+
 pytestmark = [pytest.mark.install_check, pytest.mark.timeout(600)]
 
 
@@ -103,3 +107,20 @@ def test_a_board_comes_back_after_a_power_cut(land: str, request: pytest.Fixture
     board.ask("power_cut")
     board.wait_for_boot(boots + 1)
     assert board.run("cat /opt/kept").out == "kept\n"
+
+
+def probed(board: EmulatedBoard) -> Probed:
+    framing = Framing.new()
+    said = board.run("sh", probe_script(framing).text.encode())
+    assert said.status == 0, said.out
+    return parse_probe(framing, said.out.encode())
+
+
+def test_the_probe_names_systemd(systemd: EmulatedBoard) -> None:
+    found = probed(systemd)
+    assert (found.init, found.first_process, found.libc, found.busybox) == ("systemd", "systemd", "glibc", "")
+
+
+def test_the_probe_names_openrc(openrc: EmulatedBoard) -> None:
+    found = probed(openrc)
+    assert (found.init, found.first_process, found.ssh_server) == ("openrc", "init", "dropbear")
