@@ -138,7 +138,9 @@ class ServiceManager(ABC):
         if before and before != release_id:
             lines.append(f"switch_link {quote(f'releases/{before}')} {quote_path(self.layout.previous)} || exit 1")
         lines.append(f"switch_link {quote(f'releases/{release_id}')} {quote_path(self.layout.current)} || exit 1")
-        lines += [f"{self.enable()} || exit 1", "start_gateway || exit", f"flush {quote_path(self.layout.prefix)}"]
+        if instead_of or not before or {text.path for text in self.own_texts()} & set(staged):
+            lines.append(f"{self.enable()} || exit 1")
+        lines += ["start_gateway || exit", f"flush {quote_path(self.layout.prefix)}"]
         return self._script("switch to the new release and start it under its limits", "\n".join(lines))
 
     def restore(
@@ -264,7 +266,7 @@ for folder in {folders}; do rmdir "$folder" 2>/dev/null; done; :""",
             f"[ -f {quote(path)} ] || mv -f {quote_path(kept_at(self.layout, path))} {quote(path)}" for path in system
         ]
         start = ["start_gateway"] if was_running else []
-        return "\n".join(["(", self._functions(), *moves, self.forgotten(), self.enable(), *start, ")"])
+        return "\n".join(["(", self._functions(), *moves, self.enable(), *start, ")"])
 
     def _functions(self) -> str:
         layout = self.layout

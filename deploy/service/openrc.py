@@ -41,8 +41,8 @@ respawn_max=10
 respawn_period=600
 
 depend() {{
-	need localmount
-	use net clock
+	use net
+	after localmount clock
 }}
 """
         if not self.takes_config:

@@ -105,12 +105,12 @@ WantedBy=multi-user.target
 """
 
     def enable(self) -> str:
-        """In the target that a board without a screen reaches; the unit is read (again) first."""
-        return f"{{ systemctl daemon-reload && systemctl -q enable {self.service}.service; }}"
+        """In the target that a board without a screen reaches. It reads all units again, which is slow on a board."""
+        return f"systemctl -q enable {self.service}.service"
 
     def disable(self) -> str:
         """Out of it."""
-        return f"[ ! -e {self.unit_path} ] || systemctl -q disable {self.service}.service"
+        return f"[ ! -e {self.unit_path} ] || systemctl -q --no-reload disable {self.service}.service"
 
     def log(self, lines: int) -> Script:
         """From the journal, where systemd leads what a service prints."""

@@ -65,7 +65,8 @@ class Start:
                 job.switched = False
                 problem = f"a service {job.service.service} is on this board already, and it is not ours"
                 raise Refused("service_taken", problem, error.host) from error
-            raise NotReady(error.problem, error.host, log=log_tail(job.transport, job.service)) from error
+            log = log_tail(job.transport, job.service)
+            raise NotReady(_killed(job, log) or error.problem, error.host, log=log) from error
         job.process = parse_pid_file(completed.stdout)
         limits = " ".join(f"{name}={value}" for name, value in job.plan.limits.environment().items())
         return f"process {job.process.pid}, {limits}, {_held(job)}{_kept(job)}"
@@ -117,6 +118,15 @@ def _held(job: Job) -> str:
     if not job.known.init.cgroup:
         return "no hard limit (this kernel has no memory cgroup that is mounted), "
     return f"hard limit {show_bytes(hard)} (cgroup {job.known.init.cgroup}), "
+
+
+def _killed(job: Job, log: str) -> str:
+    """The sentence for a gateway that needs more than its hard limit; "" where that is not why it ended."""
+    hard = job.plan.limits.hard_bytes
+    # What systemd says, and what a supervisor says of SIGKILL (128 + 9, as sh tells it).
+    if hard is None or not any(sign in log for sign in ("oom-kill", "with status 137")):
+        return ""
+    return f"the kernel ended the gateway: it needs more than its hard limit of {show_bytes(hard)}"
 
 
 def _kept(job: Job) -> str:

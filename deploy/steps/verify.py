@@ -17,6 +17,7 @@ from deploy.board_shell.push import drop_releases
 from deploy.errors import BadAnswer, ForwardRefused, HostError, NotReady
 from deploy.model.artifact import RELEASE_ID_LENGTH
 from deploy.model.facts import Running
+from deploy.model.units import show_bytes
 from deploy.steps.asking import must
 from deploy.steps.face import Job, LocalCommand, Observer
 from deploy.steps.logs import log_tail
@@ -136,7 +137,9 @@ class Verify:
         completed = must(job.transport, observe_script(job.layout, framing))
         running, status = parse_observation(framing, completed.stdout)
         if running is None:
-            raise self._not_ready(job, "the gateway has ended")
+            hard = job.plan.limits.hard_bytes
+            under = "" if hard is None else f" under its hard limit of {show_bytes(hard)}, which may be too small"
+            raise self._not_ready(job, f"the gateway has ended{under}")
         return running, parse_health(status)
 
     def _running(self, job: Job) -> Running | None:

@@ -131,7 +131,9 @@ def deployed(artifact: Artifact, plan: Plan) -> HostFacts:
 def older(*, runs: bool = True) -> HostFacts:
     """A board with another release on it, another config, another supervisor, and releases nobody needs any more."""
     running = Running(Process(77, 5), f"{PREFIX}/releases/{OLD}/picoclaw", "cd" * 32, {}, supervised=True)
-    installed = Installed(OLD, OLDER, {OLD: "cd" * 32, OLDER: "ef" * 32, OLDEST: ""}, "aa" * 32, "", {"run/supervise": "bb" * 32})
+    installed = Installed(
+        OLD, OLDER, {OLD: "cd" * 32, OLDER: "ef" * 32, OLDEST: ""}, "aa" * 32, "", {"run/supervise": "bb" * 32}
+    )
     return replace(BLANK, installed=installed, running=running if runs else None)
 
 

@@ -5,84 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from seats import Seat, alive, eventually
 from shells import BusyBoxTransport
 
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
-from deploy.model.reading import Process
 from deploy.service.detached import Detached
 from deploy.service.face import CHANGED_MEANWHILE_STATUS
 from deploy.steps.start import parse_pid_file
 from deploy.transport.local import LocalTransport
-from deploy.transport.protocol import Completed, Script
-
-# Says what it was started with, then waits; ends as told by a file beside it.
-GATEWAY = """\
-#!/bin/sh
-echo "started $* with $GOMEMLIMIT $GOGC $GOMAXPROCS" >>"{folder}/seen"
-[ ! -f "{folder}/end-with" ] || exit "$(cat "{folder}/end-with")"
-trap 'echo drained >>"{folder}/seen"; exit 0' TERM
-while :; do sleep 0.05; done
-"""
-
-
-@dataclass
-class Seat:
-    """A prefix with releases in it, and the service under test."""
-
-    folder: Path
-    service: Detached
-    transport: LocalTransport
-
-    def run(self, script: Script) -> Completed:
-        completed = self.transport.run(script)
-        assert completed.exit_status == 0, completed.stderr.decode()
-        return completed
-
-    def add_release(self, release_id: str) -> None:
-        binary = Path(self.service.layout.binary(release_id))
-        binary.parent.mkdir(parents=True)
-        binary.write_text(GATEWAY.format(folder=self.folder))
-        binary.chmod(0o755)
-
-    def stage(self, config: str = "{}") -> list[str]:
-        layout = self.service.layout
-        Path(layout.config + ".next").write_text(config)
-        texts = [text.path for text in self.service.texts()]
-        self.run(self.service.stage(texts))
-        return [layout.config, *texts]
-
-    def seen(self) -> list[str]:
-        file = self.folder / "seen"
-        return file.read_text().splitlines() if file.exists() else []
-
-    def pid_file(self) -> Process | None:
-        try:
-            return parse_pid_file(Path(self.service.layout.pid_file).read_bytes())
-        except OSError:
-            return None
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-def eventually(holds: object, within_s: float = 8.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture(params=["sh", pytest.param("busybox", marks=pytest.mark.install_check)])
@@ -122,7 +59,7 @@ def test_a_config_fault_is_not_tried_again_and_again(seat: Seat) -> None:
     eventually(lambda: "is not started again" in log.read_text())
     assert completed.exit_status != 0 or seat.pid_file() is None
     assert len(seat.seen()) == 1
-    assert not Path(seat.service.layout.supervisor_pid_file).exists()
+    eventually(lambda: not Path(seat.service.layout.supervisor_pid_file).exists())
 
 
 def test_stop_lets_the_gateway_drain_and_leaves_neither_it_nor_its_supervisor(seat: Seat) -> None:
@@ -176,9 +113,14 @@ def test_a_start_whose_pid_files_can_not_be_written_leaves_no_gateway_that_nobod
     assert not supervisors(seat)
 
 
+def detached(seat: Seat) -> Detached:
+    assert isinstance(seat.service, Detached)
+    return seat.service
+
+
 def supervisors(seat: Seat) -> list[int]:
     """The processes that run this prefix's supervisor, by their command lines."""
-    path = os.fsencode(seat.service.supervisor_path)
+    path = os.fsencode(detached(seat).supervisor_path)
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -214,11 +156,11 @@ def test_uninstall_ends_a_second_instance_whose_reading_broke_off(seat: Seat) ->
 
 def test_one_that_shall_not_last_ends_by_itself_and_leaves_no_process(seat: Seat) -> None:
     seat.add_release("aaaa")
-    seat.service = replace(seat.service, lasts_s=1)
+    seat.service = replace(detached(seat), lasts_s=1)
     process = parse_pid_file(seat.run(seat.service.switch("aaaa", before=None, staged=seat.stage())).stdout)
     eventually(lambda: not alive(process.pid) and not supervisors(seat))
     assert seat.seen()[-1] == "drained"
-    seat.service = replace(seat.service, lasts_s=1000)
+    seat.service = replace(detached(seat), lasts_s=1000)
     seat.run(seat.service.switch("aaaa", before="aaaa", staged=seat.stage()))
     seat.run(seat.service.stop())
     eventually(lambda: not supervisors(seat))
