@@ -1,8 +1,9 @@
 """Times the start of an emulated board, from a cached image to the SSH login, against the bare QEMU command.
 
-The bare one is the same QEMU with the same kernel, and the system in its first root, whose first process loads the network driver
-and starts Dropbear, and does nothing else: no flash, no keys of its own making, no Bot API, no way back. The script
-times both by turns and asserts nothing: read the figures. Images that are missing are made first, untimed.
+The bare one is the same QEMU with the same kernel, and the system in its first root, whose first process loads the
+network driver and starts Dropbear, and does nothing else: no flash, no keys of its own making, no Bot API, no way
+back. The script times both by turns and asserts nothing: read the figures. Images that are missing are made first,
+untimed.
 """
 
 from __future__ import annotations

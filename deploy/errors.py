@@ -22,7 +22,7 @@
         ├── ConnectionLost             the connection went away in mid-command
         ├── CommandFailed              a script ended with a non-zero status; carries what it printed
         ├── BadAnswer                  what the board printed is not an answer to what it was asked
-        ├── Refused                    preflight found that the board can't take this release
+        ├── Refused                    preflight or the probe found that the board can't take a release
         ├── NotReady                   the release started and did not become, or stay, ready
         └── LoopbackFailed             the loopback board or its Bot API does not come up, answer or go down
 
@@ -186,7 +186,7 @@ class BadAnswer(HostError):
 
 
 class Refused(HostError):
-    """Preflight found that the board can't take this release; `reason` is one of the keys in `deploy/cli/cures.py`."""
+    """The board can't take a release, as preflight or the probe found; `reason` is a key of `deploy/cli/cures.py`."""
 
     def __init__(self, reason: str, problem: str, host: str = "") -> None:
         super().__init__(problem, host)

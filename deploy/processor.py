@@ -30,6 +30,9 @@ _GOARCH = {
 _MIPS_N32 = 0x20
 """EF_MIPS_ABI2: a user land of 32-bit pointers on a 64-bit processor (binutils, include/elf/mips.h)."""
 
+_MIPS_ARCH, _MIPS_RELEASE_6 = 0xF0000000, (0x90000000, 0xA0000000)
+"""EF_MIPS_ARCH and its values for release 6, which took instructions away that Go uses (the same file)."""
+
 _RISCV_FLOAT_ABI, _RISCV_FLOAT_DOUBLE = 0x6, 0x4
 """EF_RISCV_FLOAT_ABI and its value for double precision (RISC-V ELF psABI, "File Header"), which Go needs."""
 
@@ -142,6 +145,8 @@ def _arm(probed: Probed) -> tuple[str | None, str]:
 
 
 def _mips(probed: Probed) -> tuple[str | None, str]:
+    if probed.elf_flags & _MIPS_ARCH in _MIPS_RELEASE_6:
+        return None, "its shell is built for MIPS release 6, for which Go builds nothing"
     # The kernel adds "  FPU V1.0" to a CPU's model where it has one (Linux, arch/mips/kernel/proc.c).
     models = probed.processor.said.get("cpu model", ())
     if models and all(re.search(r"\bFPU V", model) for model in models):

@@ -6,10 +6,9 @@ How the answer is read is `board_shell/probe.py`'s, what follows from it `recogn
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -114,22 +113,34 @@ def keep_own(board: Board) -> Path:
 
     path = config_folder() / "boards" / f"{board.name}.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(board, path)
+    with suppress(FileExistsError):  # another deployment has made the same board meanwhile
+        _write(board, path)
     return path
 
 
 def write(board: Board, path: Path) -> None:
     """The board as a TOML file that was not there before. Raises UsageError."""
-    from deploy import board_toml
-
     try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".board-") as part:
-            part.write(board_toml.render(board))
-            part.flush()
-            Path(part.name).chmod(0o644)
-            os.link(part.name, path)  # unlike a rename it fails where somebody else has written meanwhile
+        _write(board, path)
     except FileExistsError:
         raise UsageError(f"there is a file {path} already, which is left as it is") from None
+
+
+def _write(board: Board, path: Path) -> None:
+    """Raises FileExistsError, or UsageError where the file can't be written; no part of one stays behind."""
+    from deploy import board_toml
+
+    text = board_toml.render(board)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            try:
+                file.write(text)
+                file.flush()
+            except OSError:
+                path.unlink()
+                raise
+    except FileExistsError:
+        raise
     except OSError as error:
         raise UsageError(f"{path} can't be written: {os.strerror(error.errno or 0)}") from None
 

@@ -14,7 +14,7 @@ from deploy import catalogue
 from deploy.cli import probing
 from deploy.cli.reaching import Place
 from deploy.emulator.kept import KeptBoard
-from deploy.errors import BadAnswer
+from deploy.errors import BadAnswer, UsageError
 from deploy.folders import config_folder
 from deploy.report.silent import Silent
 from deploy.transport.scripted import ScriptedTransport
@@ -82,6 +82,17 @@ def test_a_seat_keeps_the_connection_over_which_the_host_was_asked(board: KeptBo
         assert place.why
     with probing.seat(where, keep=True, screen=Silent()) as again:
         assert again.board == place.board
+
+
+def test_a_folder_that_takes_no_file_is_told_and_nothing_stays_behind(private_home: Path, tmp_path: Path) -> None:
+    board = catalogue.board("licheerv")
+    with pytest.raises(UsageError, match="can't be written"):
+        probing.write(board, tmp_path / "nowhere" / "mine.toml")
+    probing.write(board, tmp_path / "mine.toml")
+    with pytest.raises(UsageError, match="already"):
+        probing.write(board, tmp_path / "mine.toml")
+    assert probing.keep_own(board) == probing.keep_own(board)
+    assert catalogue.board(str(config_folder() / "boards" / "licheerv.toml")) == board
 
 
 def test_a_host_that_answers_nonsense_is_named_with_it(private_home: Path) -> None:

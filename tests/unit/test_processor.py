@@ -163,6 +163,7 @@ def test_processors_without_variants() -> None:
         (ElfIdentity(64, False, 22), 0, "", "machine 22"),
         (ElfIdentity(32, True, 3), 0, "flags : fpu tsc", "no SSE2"),
         (RISCV, 0x1, "isa : rv64imac", "double-precision"),
+        (ElfIdentity(32, True, 8), 0x90001407, "cpu model : MIPS I6400 V1.0  FPU V32.5", "release 6"),
     ],
 )
 def test_what_go_or_slimdeploy_does_not_build_for_is_refused(elf: ElfIdentity, flags: int, said: str, why: str) -> None:
