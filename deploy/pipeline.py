@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from deploy.errors import HostError
@@ -54,11 +55,21 @@ def carry_out(
             error.add_note(f"in step {step.title}")
             if not job.committed:
                 _put_back(begun, job, error)
+            _let_go(job)
             raise
         record = StepRecord(step.title, reason, detail, clock() - started_s, job.transport.round_trips - asked)
         records.append(record)
         observer.finished(record)
+    _let_go(job)
     return tuple(records)
+
+
+def _let_go(job: Job) -> None:
+    """Drop the lock. It ends by itself too: where the board can't be told, that is no fault of this deployment."""
+    if job.locked:
+        with held_interrupts(), suppress(HostError):
+            job.transport.run(job.lock.release(job.layout))
+        job.locked = False
 
 
 def _put_back(begun: Sequence[Step], job: Job, error: BaseException) -> None:
@@ -86,6 +97,12 @@ class Rehearsed:
     commands: tuple[Script | LocalCommand, ...]
 
 
+def _as_run(job: Job, command: Script | LocalCommand) -> Script | LocalCommand:
+    if isinstance(command, Script) and command.changes:
+        return job.lock.held(job.layout, command)
+    return command
+
+
 def rehearse(steps: Sequence[Step], job: Job, observer: Observer) -> tuple[Rehearsed, ...]:
     """What `carry_out` would do, without doing it. Only Preflight runs, which changes nothing.
 
@@ -97,5 +114,6 @@ def rehearse(steps: Sequence[Step], job: Job, observer: Observer) -> tuple[Rehea
         if isinstance(step, Preflight):
             step.run(job, observer)
         reason = step.skip(job)
-        rows.append(Rehearsed(step.title, reason, () if reason else step.commands(job) or commands))
+        shown = () if reason else step.commands(job) or commands
+        rows.append(Rehearsed(step.title, reason, tuple(_as_run(job, each) for each in shown)))
     return tuple(rows)

@@ -19,26 +19,67 @@ HASH_DIFFERS_STATUS = 65
 FOLDER_STATUS = 73
 """EX_CANTCREAT of sysexits.h: the folder could not be made."""
 
+CANNOT_RUN_STATUS = 72
+"""EX_OSFILE of sysexits.h: what arrived does not run there."""
+
+TRIAL_S = 10
+"""A program that still runs after that runs, whatever it makes of `version`."""
+
+# A Go program catches SIGILL itself, prints it and ends with 2; where a CPU lacks what it was built for it says so and
+# ends with 1 (Go's runtime: os_linux_*.go, asm_amd64.s). Signals that it can't catch yet end it with 128 and more.
+_CRASHES = "SIG(ILL|SEGV|BUS|SYS|TRAP)|can only be run on|cannot run on|^runtime: |fatal error"
+
+_TRIAL = f"""\
+on_trial() {{
+    "$1" version </dev/null >"$1.said" 2>&1 &
+    t_pid=$!
+    {{ sleep {TRIAL_S}; kill -KILL "$t_pid"; }} >/dev/null 2>&1 &
+    t_watch=$!
+    wait "$t_pid" 2>/dev/null; t_status=$?
+    kill "$t_watch" 2>/dev/null
+    case $t_status in
+    0 | 137) rm -f "$1.said"; return 0 ;;
+    12[67] | 1[2-9][0-9]) t_bad=1 ;;
+    *) t_bad=; ! grep -qE '{_CRASHES}' "$1.said" || t_bad=1 ;;
+    esac
+    [ -z "$t_bad" ] || {{ head -n 4 "$1.said" >&2; echo "it ended with status $t_status" >&2; }}
+    rm -f "$1.said"
+    [ -z "$t_bad" ]
+}}
+"""
+
 
 def push_release(
-    layout: Layout, release_id: str, sha256: str, payload: bytes | Path, *, gzipped: bool, deadline_s: float
+    layout: Layout,
+    release_id: str,
+    sha256: str,
+    payload: bytes | Path,
+    *,
+    gzipped: bool,
+    deadline_s: float,
+    trial: bool = True,
 ) -> Script:
-    """Send a binary to its release folder. `payload` is gzip data where `gzipped`; `sha256` is of the plain binary."""
+    """Send a binary to its release folder. `payload` is gzip data where `gzipped`; `sha256` is of the plain binary.
+
+    With `trial` it is run once there, to tell its version, before it gets its name: CANNOT_RUN_STATUS where it can't.
+    """
     folder, binary = quote_path(layout.release(release_id)), quote_path(layout.binary(release_id))
     receive = "gunzip -c" if gzipped else "cat"
+    give_up = f"rm -f {binary}.part; rmdir {folder} 2>/dev/null; exit"
+    tried = f"on_trial {binary}.part || {{ {give_up} {CANNOT_RUN_STATUS}; }}\n"
     return Script(
         title=f"send the binary to {layout.release(release_id)}",
         text=f"""\
-{HASH}{FLUSH}umask 022
+{HASH}{FLUSH}{_TRIAL if trial else ""}umask 022
 mkdir -p {folder} || exit {FOLDER_STATUS}
-{receive} >{binary}.part && chmod 755 {binary}.part || {{ rm -f {binary}.part; rmdir {folder} 2>/dev/null; exit 1; }}
+{receive} >{binary}.part && chmod 755 {binary}.part || {{ {give_up} 1; }}
 got=$(hash_of {binary}.part)
-[ "$got" = {quote(sha256)} ] || {{ rm -f {binary}.part; rmdir {folder} 2>/dev/null; exit {HASH_DIFFERS_STATUS}; }}
-flush {binary}.part
+[ "$got" = {quote(sha256)} ] || {{ {give_up} {HASH_DIFFERS_STATUS}; }}
+{tried if trial else ""}flush {binary}.part
 mv -f {binary}.part {binary}
 """,
         payload=payload,
-        deadline_s=deadline_s,
+        deadline_s=deadline_s + (TRIAL_S if trial else 0),
     )
 
 
@@ -47,7 +88,7 @@ def forget_push(layout: Layout, release_id: str) -> Script:
     folder, binary = quote_path(layout.release(release_id)), quote_path(layout.binary(release_id))
     return Script(
         title="remove what the interrupted push left",
-        text=f"rm -f {binary}.part; rmdir {folder} 2>/dev/null; :\n",
+        text=f"rm -f {binary}.part {binary}.part.said; rmdir {folder} 2>/dev/null; :\n",
     )
 
 
@@ -59,9 +100,3 @@ def stage_file(title: str, path: str, content: bytes | Secret) -> Script:
         text=f"umask 077; mkdir -p {folder} && cat >{staged}.part && mv -f {staged}.part {staged}\n",
         payload=content,
     )
-
-
-def drop_releases(layout: Layout, release_ids: list[str]) -> Script:
-    """Remove releases that nothing points at any more. `current` and `previous` are the caller's to leave out."""
-    folders = " ".join(quote_path(layout.release(release_id)) for release_id in release_ids)
-    return Script(title="remove releases that are not needed any more", text=f"rm -rf {folders}\n")

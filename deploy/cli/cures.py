@@ -21,6 +21,9 @@ REFUSED = {
     "no_hash_tool": "Put sha256sum (BusyBox has it) or openssl on the board.",
     "clock_off": "Set the board's clock: date -u -s '…' there, or let it run an NTP client; then deploy again.",
     "no_ca_bundle": "Install ca-certificates on the board, or send a bundle with --ca-file bundle.pem.",
+    "locked": f"Wait until it has ended. If it never will: {PROGRAM} unlock, with the same --board and --host.",
+    "cannot_run": f"Nothing was stopped. Ask the board what it can run ({PROGRAM} boards.probe --host …), and hold its "
+    "target against the board's TOML file.",
     "changed_meanwhile": "Nothing of yours runs. Wait until the other deployment has ended, then deploy again.",
     "service_taken": "Choose another folder, whose name the service gets: --prefix /opt/telegram-gateway.",
     "port_taken": "Choose another port for the gateway's health page: --port 8081.",

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from deploy.board_shell.quoting import quote_path
 from deploy.service.detached import Detached
-from deploy.service.face import FUNCTIONS
+from deploy.service.processes import FUNCTIONS
 from deploy.service.texts import Text, head
 
 

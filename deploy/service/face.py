@@ -12,17 +12,24 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from deploy.board_shell.quoting import quote, quote_path
-from deploy.board_shell.shell_functions import FLUSH, NAP, RUNNING, SWITCH_LINK
+from deploy.board_shell.shell_functions import FLUSH, SWITCH_LINK
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
-from deploy.service.texts import Text, kept_at, manager_file, mark, service_name, waits_at
+from deploy.service.guard import relieve
+from deploy.service.processes import FUNCTIONS, START_GRACE_S, STOP_GRACE_S
+from deploy.service.removal import removal
+from deploy.service.texts import (
+    Text,
+    keep_beside,
+    kept_at,
+    manager_file,
+    put_back,
+    put_in_place,
+    refuse_a_strangers,
+    service_name,
+    waits_at,
+)
 from deploy.transport.protocol import Script
-
-STOP_GRACE_S = 10
-"""How long the gateway may drain after SIGTERM before SIGKILL."""
-
-START_GRACE_S = 10
-"""How long a service manager may take to have the gateway's pid file written."""
 
 CONFIG_FAULT_STATUS = 78
 """EX_CONFIG of sysexits.h: the gateway says that starting it again can't help (bad config, token refused)."""
@@ -32,6 +39,9 @@ CHANGED_MEANWHILE_STATUS = 75
 
 NOT_OURS_STATUS = 76
 """EX_PROTOCOL of sysexits.h: a service of our name is there, and somebody else's."""
+
+SYNC = "sync 2>/dev/null; :"
+"""sh: all is on the storage. What enables a service, and what an init keeps of it, lies anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,32 +125,42 @@ class ServiceManager(ABC):
         return self._script("restart the gateway", "stop_gateway\nstart_gateway")
 
     def switch(
-        self, release_id: str, *, before: str | None, staged: Sequence[str], instead_of: ServiceManager | None = None
+        self,
+        release_id: str,
+        *,
+        before: str | None,
+        staged: Sequence[str],
+        instead_of: ServiceManager | None = None,
+        guard: str = ":",
     ) -> Script:
         """Stop what runs, put the staged files and the release in place, start; prints the gateway's pid file.
 
         `before` is the release that `current` points at now (None on a first deployment); it becomes `previous` where
         it is another one. `staged` are the paths whose new text waits; the old text is kept. `instead_of` is the
-        manager that has kept the gateway so far, where it is another: it lets go of it.
+        manager that has kept the gateway so far, where it is another: it lets go of it. `guard` is the sh text of
+        `guard.arm`. The files of before stay beside their release, for a later rollback.
         Where `current` does not point at `before` any more it changes nothing and ends with CHANGED_MEANWHILE_STATUS,
         where a service of our name is somebody else's with NOT_OURS_STATUS.
         """
         link = quote_path(self.layout.current)
+        modes = {text.path: text.mode for text in self.texts()}
         lines = [
             SWITCH_LINK + FLUSH,
             f'now=$(readlink {link} 2>/dev/null); [ "${{now##*/}}" = {quote(before or "")} ] || '
             f"exit {CHANGED_MEANWHILE_STATUS}",
-            *(self._refuse_a_strangers(text.path) for text in self.own_texts()),
+            *(refuse_a_strangers(self.layout, text.path, NOT_OURS_STATUS) for text in self.own_texts()),
             f"flush {' '.join(quote_path(waits_at(self.layout, path)) for path in staged)}" if staged else ":",
+            keep_beside(self.layout, before, (instead_of or self).texts()) if before and before != release_id else ":",
+            guard,
             instead_of._let_go() if instead_of else "stop_gateway",
-            *(self._put_in_place(path) for path in staged),
+            *(put_in_place(self.layout, path, modes.get(path, 0o600)) for path in staged),
         ]
         if before and before != release_id:
             lines.append(f"switch_link {quote(f'releases/{before}')} {quote_path(self.layout.previous)} || exit 1")
         lines.append(f"switch_link {quote(f'releases/{release_id}')} {quote_path(self.layout.current)} || exit 1")
         if instead_of or not before or {text.path for text in self.own_texts()} & set(staged):
             lines.append(f"{self.enable()} || exit 1")
-        lines += ["start_gateway || exit", f"flush {quote_path(self.layout.prefix)}"]
+        lines += ["start_gateway || exit", SYNC]
         return self._script("switch to the new release and start it under its limits", "\n".join(lines))
 
     def restore(
@@ -157,18 +177,34 @@ class ServiceManager(ABC):
         After a first deployment (`before` is None) nothing is left running. It may run at any point of `switch`: a
         file that was not yet put in place is left alone.
         """
-        lines = [SWITCH_LINK, "stop_gateway"]
+        lines = [
+            relieve(self.layout, STOP_GRACE_S + START_GRACE_S),
+            self.putting_back(before, previous=previous, staged=staged, was_running=was_running, instead_of=instead_of),
+        ]
+        return self._script("put back what ran before", "\n".join(lines))
+
+    def putting_back(
+        self,
+        before: str | None,
+        *,
+        previous: str | None,
+        staged: Sequence[str],
+        was_running: bool,
+        instead_of: ServiceManager | None = None,
+    ) -> str:
+        """The sh text of `restore`, for a guard too: it needs `preamble` before it."""
+        lines = [SWITCH_LINK + FLUSH, "stop_gateway"]
         if instead_of or not before:
             lines.append(f"{self.disable()}")
-        lines += [self._put_back(path) for path in staged]
+        lines += [put_back(self.layout, path) for path in staged]
         if before:
             lines.append(f"switch_link {quote(f'releases/{before}')} {quote_path(self.layout.current)} || exit 1")
             link = quote_path(self.layout.previous)
             lines.append(f"switch_link {quote(f'releases/{previous}')} {link}" if previous else f"rm -f {link}")
-            lines.append(instead_of._take_up(was_running) if instead_of else self._resume(was_running))
+            lines += [SYNC, instead_of._take_up(was_running) if instead_of else self._resume(was_running)]
         else:
-            lines.append(f"rm -f {quote_path(self.layout.current)}")
-        return self._script("put back what ran before", "\n".join(lines))
+            lines += [f"rm -f {quote_path(self.layout.current)}", SYNC]
+        return "\n".join(lines)
 
     def log(self, lines: int) -> Script:
         """Print the last `lines` lines of the log, with those of the file before it where it was just rotated."""
@@ -181,71 +217,12 @@ class ServiceManager(ABC):
 
     def uninstall(self) -> Script:
         """Stop, and remove what a deployment put there, by name: other files under the prefix stay, and keep it."""
-        layout = self.layout
-        written = [layout.config, layout.ca_file, *(text.path for text in self.texts())]
-        files = [f"{quote_path(path)}" for path in written]
-        for path in written:
-            files += [quote_path(f"{waits_at(layout, path)}{end}") for end in ("", ".part")]
-            files.append(quote_path(kept_at(layout, path)))
-        for path in (layout.pid_file, layout.supervisor_pid_file):
-            files += [quote_path(f"{path}{end}") for end in ("", ".new")]
-        for path in (layout.offset_file, layout.log_file):
-            files += [quote_path(f"{path}{end}") for end in ("", ".part", ".1")]
-        files += [quote_path(layout.current), quote_path(layout.previous)]
-        live = Layout(f"{layout.run}/live", layout.name)
-        releases, name = quote_path(layout.releases), quote(layout.name)
-        folders = " ".join(map(quote_path, (layout.releases, layout.run, layout.log, layout.prefix)))
-        return self._script(
-            "remove the gateway",
-            f"""\
-stop_gateway
-{self.disable()}
-pid_file={quote_path(f"{live.run}/gateway.pid")} supervisor_pid_file={quote_path(f"{live.run}/supervisor.pid")}
-end_by_pid_files # a second instance whose reading broke off
-rm -f {" ".join(files)}
-{self.forgotten()}
-rm -rf {quote_path(live.prefix)}
-if [ -L {releases} ]; then rm -f {releases}; fi # a second instance's, which are the gateway's own
-for release in {releases}/*/; do
-    [ -d "$release" ] || continue
-    rm -f "$release"{name} "$release"{name}.part
-    rmdir "$release" 2>/dev/null
-done
-for folder in {folders}; do rmdir "$folder" 2>/dev/null; done; :""",
-        )
+        written = tuple(text.path for text in self.texts())
+        return self._script("remove the gateway", removal(self.layout, written, self.disable(), self.forgotten()))
 
     def forgotten(self) -> str:
         """An sh command for after the removal of its texts, for a manager that has read them."""
         return ":"
-
-    def _refuse_a_strangers(self, path: str) -> str:
-        if path.startswith(f"{self.layout.prefix}/"):
-            return ":"
-        ours = quote(mark(self.layout))
-        return f"[ ! -e {quote(path)} ] || grep -qF {ours} {quote(path)} || exit {NOT_OURS_STATUS}"
-
-    def _put_in_place(self, path: str) -> str:
-        """sh: the staged text becomes the one in use, and the one in use is kept."""
-        waiting, kept, own = (
-            quote_path(each) for each in (waits_at(self.layout, path), kept_at(self.layout, path), path)
-        )
-        keep = f"if [ -f {own} ]; then cp -p {own} {kept}; else rm -f {kept}; fi || exit 1\n"
-        mode = next((text.mode for text in self.texts() if text.path == path), 0o600)
-        if path.startswith(f"{self.layout.prefix}/"):
-            return keep + f"mv -f {waiting} {own} || exit 1"
-        # Another folder may be another file system; a name with a dot first is no service to any init.
-        folder, _, name = path.rpartition("/")
-        part = quote(f"{folder}/.{name}.part")
-        return keep + f"cp {waiting} {part} && chmod {mode:o} {part} && mv -f {part} {own} && rm -f {waiting} || exit 1"
-
-    def _put_back(self, path: str) -> str:
-        waiting, kept, own = (
-            quote_path(each) for each in (waits_at(self.layout, path), kept_at(self.layout, path), path)
-        )
-        return (
-            f"if [ -f {waiting} ]; then rm -f {waiting}; "
-            f"elif [ -f {kept} ]; then mv -f {kept} {own}; else rm -f {own}; fi"
-        )
 
     def _resume(self, was_running: bool) -> str:
         lines = [self.forgotten()]  # it may have read the texts that were taken back
@@ -257,7 +234,7 @@ for folder in {folders}; do rmdir "$folder" 2>/dev/null; done; :""",
         moves = [
             f"[ ! -f {quote(path)} ] || mv -f {quote(path)} {quote_path(kept_at(self.layout, path))}" for path in system
         ]
-        return "\n".join(["(", self._functions(), "stop_gateway", self.disable(), *moves, self.forgotten(), ")"])
+        return "\n".join(["(", self.preamble(), "stop_gateway", self.disable(), *moves, self.forgotten(), ")"])
 
     def _take_up(self, was_running: bool) -> str:
         """sh, in a shell of its own: undoes `_let_go`."""
@@ -266,9 +243,10 @@ for folder in {folders}; do rmdir "$folder" 2>/dev/null; done; :""",
             f"[ -f {quote(path)} ] || mv -f {quote_path(kept_at(self.layout, path))} {quote(path)}" for path in system
         ]
         start = ["start_gateway"] if was_running else []
-        return "\n".join(["(", self._functions(), *moves, self.enable(), *start, ")"])
+        return "\n".join(["(", self.preamble(), *moves, self.enable(), SYNC, *start, ")"])
 
-    def _functions(self) -> str:
+    def preamble(self) -> str:
+        """sh: what its scripts' own lines rest on."""
         layout = self.layout
         return f"""\
 umask 077
@@ -278,38 +256,4 @@ supervisor_pid_file={quote_path(layout.supervisor_pid_file)}
 
     def _script(self, title: str, body: str) -> Script:
         deadline_s = float(STOP_GRACE_S + START_GRACE_S + 30)
-        return Script(title=title, text=self._functions() + body + "\n", deadline_s=deadline_s)
-
-
-FUNCTIONS = f"""\
-{RUNNING}{NAP}
-gone() {{
-    [ -n "$1" ] || return 0
-    set -- "$(cat "/proc/$1/stat" 2>/dev/null)"
-    set -- ${{1##*) }}
-    [ -z "$1" ] || [ "$1" = Z ] # an init that is slow to wait leaves zombies
-}}
-end_by_pid_files() {{
-    supervisor=$(running_pid "$supervisor_pid_file"); gateway=$(running_pid "$pid_file")
-    [ -n "$supervisor$gateway" ] || return 0
-    kill -TERM $supervisor $gateway 2>/dev/null
-    until_s=$(($(uptime_s) + {STOP_GRACE_S}))
-    while [ "$(uptime_s)" -lt "$until_s" ]; do
-        gone "$supervisor" && gone "$gateway" && break
-        nap
-    done
-    for pid in $supervisor $gateway; do kill -KILL "$pid" 2>/dev/null; done
-    rm -f "$pid_file" "$supervisor_pid_file"
-}}
-until_it_runs() {{
-    until_s=$(($(uptime_s) + {START_GRACE_S}))
-    while [ "$(uptime_s)" -le "$until_s" ]; do
-        running_pid "$pid_file" >/dev/null && {{ cat "$pid_file"; return 0; }}
-        nap
-    done
-    echo "the gateway did not stay up" >&2
-    return 1
-}}
-"""
-"""end_by_pid_files: ends the supervisor and the gateway that the pid files name. until_it_runs: waits for the gateway's
-pid file and prints it."""
+        return Script(title=title, text=self.preamble() + body + "\n", deadline_s=deadline_s)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from deploy.service.face import STOP_GRACE_S, ServiceManager
+from deploy.service.face import ServiceManager
 from deploy.service.launch import exports, launch, launch_path
+from deploy.service.processes import STOP_GRACE_S
 from deploy.service.texts import Text, head
 
 

@@ -10,8 +10,9 @@ from typing import ClassVar
 
 from deploy.board_shell.quoting import quote_path
 from deploy.board_shell.shell_functions import TICKS
-from deploy.service.face import CONFIG_FAULT_STATUS, STOP_GRACE_S, ServiceManager
+from deploy.service.face import CONFIG_FAULT_STATUS, ServiceManager
 from deploy.service.launch import NOTE
+from deploy.service.processes import STOP_GRACE_S
 from deploy.service.texts import Text, head
 from deploy.transport.protocol import Script
 

@@ -1,10 +1,20 @@
-"""Knows how a step runs a script that has to succeed; what a failure means is the step's own business."""
+"""Knows how a step runs a script: one that has to succeed, or that needs the board's lock.
+
+What a failure means is the step's own business.
+"""
 
 from __future__ import annotations
 
-from deploy.errors import CommandFailed
+import time
+
+from deploy.board_shell.lock import KEEP_S, LOCKED_STATUS, parse_holder
+from deploy.errors import CommandFailed, Refused
 from deploy.model.display import clean
+from deploy.steps.face import Job
 from deploy.transport.protocol import Completed, Progress, Script, Transport
+
+_LAST_SECOND = 253402300799
+"""The end of the year 9999: a board's clock may say anything, and gmtime takes no more."""
 
 
 def must(transport: Transport, script: Script, progress: Progress | None = None) -> Completed:
@@ -23,3 +33,26 @@ def failed(script: Script, completed: Completed, host: str) -> CommandFailed:
     return CommandFailed(
         f"could not {script.title}{why}", host, exit_status=completed.exit_status, stdout=stdout, stderr=stderr
     )
+
+
+def attempt(job: Job, script: Script, progress: Progress | None = None, *, keep_s: float = KEEP_S) -> Completed:
+    """Run what changes the board, under its lock, and return how it ended. Raises Refused where another holds it."""
+    job.locked = True
+    completed = job.transport.run(job.lock.held(job.layout, script, keep_s), progress)
+    if completed.exit_status == LOCKED_STATUS and (holder := parse_holder(completed.stdout)):
+        job.locked = False
+        since = time.strftime("%H:%M:%S", time.gmtime(min(holder.since_s, _LAST_SECOND)))
+        problem = (
+            f"{holder.who} has been changing this board since {since} UTC by its clock; the board is free at the "
+            f"latest {holder.left_s} s after that deployment was last heard of"
+        )
+        raise Refused("locked", problem, job.transport.host)
+    return completed
+
+
+def change(job: Job, script: Script, progress: Progress | None = None, *, keep_s: float = KEEP_S) -> Completed:
+    """As `attempt`; raises CommandFailed where the status is not 0."""
+    completed = attempt(job, script, progress, keep_s=keep_s)
+    if completed.exit_status != 0:
+        raise failed(script, completed, job.transport.host)
+    return completed

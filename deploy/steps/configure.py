@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deploy.board_shell.push import stage_file
-from deploy.steps.asking import must
+from deploy.steps.asking import attempt, change
 from deploy.steps.face import Job, LocalCommand, Observer
 from deploy.transport.protocol import Script
 
@@ -39,13 +39,13 @@ class Configure:
         for path, script in zip(paths, self.commands(job), strict=True):
             assert isinstance(script, Script)
             job.staged.append(path)
-            must(job.transport, script)
+            change(job, script)
         return " and ".join(path.rpartition("/")[2] for path in paths) + " written, mode 0600"
 
     def undo(self, job: Job) -> None:
         """Remove what waits; after a switch it is Start that puts the old files back."""
-        if job.staged and not job.switched:
-            job.transport.run(job.service.drop(job.staged))
+        if job.staged and job.locked and not job.switched:
+            attempt(job, job.service.drop(job.staged))
 
 
 def differing(job: Job) -> list[str]:

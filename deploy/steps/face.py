@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from deploy.board_shell.lock import Lock
 from deploy.model.artifact import Artifact
 from deploy.model.board import Board
 from deploy.model.facts import HostFacts
@@ -52,6 +55,9 @@ class Job:
 
     plan: Plan
     transport: Transport
+    lock: Lock = field(default_factory=lambda: Lock.of(f"{getpass.getuser()}@{socket.gethostname()}"))
+    locked: bool = False
+    """Whether the board may be held by `lock` now."""
     facts: HostFacts | None = None
     artifact: Artifact | None = None
     staged: list[str] = field(default_factory=list)

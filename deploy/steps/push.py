@@ -6,10 +6,11 @@ import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.board_shell.push import HASH_DIFFERS_STATUS, forget_push, push_release
+from deploy.board_shell.push import CANNOT_RUN_STATUS, HASH_DIFFERS_STATUS, forget_push, push_release
 from deploy.errors import CommandFailed, Refused
+from deploy.model.display import clean
 from deploy.model.units import KIB, show_bytes
-from deploy.steps.asking import failed
+from deploy.steps.asking import attempt, failed
 from deploy.steps.face import Job, LocalCommand, Observer
 from deploy.steps.preflight import ASSUMED_BINARY_KIB, refuse_without_space
 from deploy.transport.protocol import Script
@@ -46,9 +47,12 @@ class Push:
         if compresses:
             payload = gzip.compress(artifact.path.read_bytes(), compresslevel=6, mtime=0)
         script = _script(job, artifact.sha256, payload, compresses)
-        completed = job.transport.run(script, observer.progress)
+        completed = attempt(job, script, observer.progress)
         if completed.exit_status == HASH_DIFFERS_STATUS:
             raise CommandFailed("what arrived on the board is not what was sent", job.transport.host)
+        if completed.exit_status == CANNOT_RUN_STATUS:
+            said = "; ".join(line for line in clean(completed.stderr).splitlines() if line.strip())
+            raise Refused("cannot_run", f"the new binary does not run on this board: {said}", job.transport.host)
         if completed.exit_status != 0:
             problem = failed(script, completed, job.transport.host)
             if "No space left" in problem.stderr:
@@ -60,8 +64,8 @@ class Push:
 
     def undo(self, job: Job) -> None:
         """Remove a half-sent file. A whole one stays: it is harmless and saves the next push."""
-        if job.artifact:
-            job.transport.run(forget_push(job.layout, job.artifact.release_id))
+        if job.artifact and job.locked:
+            attempt(job, forget_push(job.layout, job.artifact.release_id))
 
 
 def _compresses(job: Job) -> bool:
@@ -73,4 +77,7 @@ def _script(job: Job, sha256: str, payload: bytes | Path, gzipped: bool) -> Scri
     # The plain size, compressed or not: a dry run, which compresses nothing, shows the same deadline.
     size_bytes = job.artifact.size_bytes if job.artifact else ASSUMED_BINARY_KIB * KIB
     deadline_s = 60 + size_bytes / SLOWEST_LINK_BYTES_S
-    return push_release(job.layout, job.release_id, sha256, payload, gzipped=gzipped, deadline_s=deadline_s)
+    trial = job.plan.command is None  # what else may start where it is run, nobody knows
+    return push_release(
+        job.layout, job.release_id, sha256, payload, gzipped=gzipped, deadline_s=deadline_s, trial=trial
+    )

@@ -5,23 +5,35 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
-from deploy.errors import BadAnswer, CommandFailed, NotReady, Refused
+from deploy.errors import BadAnswer, CommandFailed, ConnectionLost, DeadlineExceeded, NotReady, Refused
 from deploy.interrupts import held_interrupts
 from deploy.model.reading import Process
 from deploy.model.units import show_bytes
-from deploy.service.face import CHANGED_MEANWHILE_STATUS, NOT_OURS_STATUS
-from deploy.steps.asking import must
+from deploy.service.face import CHANGED_MEANWHILE_STATUS, NOT_OURS_STATUS, ServiceManager
+from deploy.service.guard import GUARD_UNREADY_STATUS, arm
+from deploy.steps.asking import attempt, change
 from deploy.steps.configure import differing
 from deploy.steps.face import Job, LocalCommand, Observer
 from deploy.steps.logs import log_tail
 from deploy.transport.protocol import Script
+
+GUARD_S = 120
+"""After this the board puts back what ran before, by itself, unless Verify has been content until then.
+
+Stopping and starting take up to 20 s, getting ready up to 30, a slow link the rest.
+"""
+
+SLACK_S = 60
+"""For how long the lock outlives the guard, at most: as long as putting back may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
     """Switches `current` and starts the gateway under its limits; one script, so a lost link leaves no half of it."""
 
+    guard_s: int = GUARD_S
     title: str = "Start"
 
     def skip(self, job: Job) -> str | None:
@@ -41,7 +53,9 @@ class Start:
     def commands(self, job: Job) -> tuple[Script | LocalCommand, ...]:
         """The service manager's texts where they differ, then the switch."""
         if job.facts is None:
-            return (job.service.switch(job.release_id, before=None, staged=()),)
+            return (
+                job.service.switch(job.release_id, before=None, staged=()),
+            )  # guarded too, once it is known by what
         texts = _differing_texts(job)
         stage = (job.service.stage(texts),) if texts else ()
         return (*stage, self._switch(job, [*differing(job), *texts]))
@@ -50,13 +64,19 @@ class Start:
         """Stage, switch, and note the new process. Raises NotReady with the log where it did not stay up."""
         if texts := _differing_texts(job):
             job.staged += texts
-            must(job.transport, job.service.stage(texts))
+            change(job, job.service.stage(texts))
         switch = self._switch(job, job.staged)
         job.switched = True
         try:
             with held_interrupts():  # a Ctrl-C now would leave the board between two releases
-                completed = must(job.transport, switch)
+                completed = change(job, switch, keep_s=self.guard_s + SLACK_S)
+        except Refused:  # another deployment holds the board
+            job.switched = False
+            raise
         except CommandFailed as error:
+            if error.exit_status == GUARD_UNREADY_STATUS:
+                job.switched = False
+                raise
             if error.exit_status == CHANGED_MEANWHILE_STATUS:
                 job.switched = False  # it changed nothing, and what runs now is the other deployment's
                 problem = "another deployment has changed this board in the meantime"
@@ -72,23 +92,48 @@ class Start:
         return f"process {job.process.pid}, {limits}, {_held(job)}{_kept(job)}"
 
     def _switch(self, job: Job, staged: Sequence[str]) -> Script:
-        return job.service.switch(job.release_id, before=_before(job), staged=staged, instead_of=job.service_before)
+        service, layout = job.service, job.layout
+        putting_back = f"{service.preamble()}{service.putting_back(**_before_that(job, staged))}"
+        let_go = f"{job.lock.functions(layout)}drop_lock"
+        return service.switch(
+            job.release_id,
+            before=_before(job),
+            staged=staged,
+            instead_of=job.service_before,
+            guard=arm(layout, putting_back, self.guard_s, let_go),
+        )
 
     def undo(self, job: Job) -> None:
         """The release, config and supervisor of before, running again if they ran."""
         if not job.switched:
-            if job.staged:
-                job.transport.run(job.service.drop(job.staged))
+            if job.staged and job.locked:
+                attempt(job, job.service.drop(job.staged))
             return
-        facts = job.known
-        restore = job.service.restore(
-            facts.installed.current or None,
-            previous=facts.installed.previous or None,
-            staged=job.staged,
-            was_running=facts.running is not None,
-            instead_of=job.service_before,
-        )
-        must(job.transport, restore)
+        try:
+            change(job, job.service.restore(**_before_that(job, job.staged)))
+        except (ConnectionLost, DeadlineExceeded) as error:
+            error.problem += f"; the board itself puts back what ran before, within {self.guard_s} s"
+            raise
+
+
+class _Before(TypedDict):
+    before: str | None
+    previous: str | None
+    staged: Sequence[str]
+    was_running: bool
+    instead_of: ServiceManager | None
+
+
+def _before_that(job: Job, staged: Sequence[str]) -> _Before:
+    """What `restore` has to know of the time before the switch."""
+    installed = job.known.installed
+    return {
+        "before": installed.current or None,
+        "previous": installed.previous or None,
+        "staged": tuple(staged),
+        "was_running": job.known.running is not None,
+        "instead_of": job.service_before,
+    }
 
 
 def _before(job: Job) -> str | None:

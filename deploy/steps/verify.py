@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from deploy.board_shell.framing import Framing
 from deploy.board_shell.health import Health, parse_answer, parse_health, question
 from deploy.board_shell.observe import observe_script, parse_observation
-from deploy.board_shell.push import drop_releases
-from deploy.errors import BadAnswer, ForwardRefused, HostError, NotReady
+from deploy.errors import BadAnswer, ForwardRefused, NotReady
 from deploy.model.artifact import RELEASE_ID_LENGTH
+from deploy.model.display import clean
 from deploy.model.facts import Running
 from deploy.model.units import show_bytes
-from deploy.steps.asking import must
+from deploy.service.guard import PUT_BACK_STATUS, commit
+from deploy.steps.asking import attempt, failed, must
 from deploy.steps.face import Job, LocalCommand, Observer
 from deploy.steps.logs import log_tail
 from deploy.steps.start import Start
@@ -61,9 +62,8 @@ class Verify:
         """The look at the process, then the removal; GET /ready travels beside them, through a forwarded channel."""
         if job.facts is None:
             return ()
-        dropped = _unneeded(job) if job.switched or Start().skip(job) is None else []
-        removal = (drop_releases(job.layout, dropped),) if dropped else ()
-        return (observe_script(job.layout, Framing.new(), ask_it=job.plan.answers), *removal)
+        ending = (_commit(job),) if job.switched or Start().skip(job) is None else ()
+        return (observe_script(job.layout, Framing.new(), ask_it=job.plan.answers), *ending)
 
     def run(self, job: Job, observer: Observer) -> str:
         """Raises NotReady, with the end of the log, where the gateway is not or does not stay ready."""
@@ -81,8 +81,7 @@ class Verify:
         check(job, running)
         if not health.ready:
             raise self._not_ready(job, f"the gateway was ready and is not any more: {telegram(health)}")
-        job.committed = True
-        self._drop_unneeded(job, observer)
+        self._commit(job, observer)
         return f"/ready answers on port {port}, the same process for {self.settle_s:g} s, limits in force"
 
     def undo(self, job: Job) -> None:
@@ -94,18 +93,24 @@ class Verify:
             observer.note(f"settling for {self.settle_s:g} s")
             self.sleep(self.settle_s)
         check(job, self._running(job))
-        job.committed = True
         if not job.switched:
+            job.committed = True
             return "it runs, limits in force"
-        self._drop_unneeded(job, observer)
+        self._commit(job, observer)
         return f"the same process for {self.settle_s:g} s, limits in force"
 
-    def _drop_unneeded(self, job: Job, observer: Observer) -> None:
-        if dropped := _unneeded(job):
-            try:
-                must(job.transport, drop_releases(job.layout, dropped))
-            except HostError as error:  # the deployment is done all the same; the next one tries again
-                observer.note(f"releases that are not needed any more are still there: {error.problem}")
+    def _commit(self, job: Job, observer: Observer) -> None:
+        """From here on the new release stays. Raises NotReady where the guard on the board was faster."""
+        script = _commit(job)
+        completed = attempt(job, script)
+        if completed.exit_status == PUT_BACK_STATUS:
+            problem = "the board has heard nothing for too long, and has put back what ran before"
+            raise self._not_ready(job, problem)
+        if completed.exit_status != 0:
+            raise failed(script, completed, job.transport.host)
+        job.committed, job.locked = True, False
+        if said := clean(completed.stdout).strip():
+            observer.note(said)
 
     def _wait_until_ready(self, job: Job, observer: Observer) -> Health:
         port = job.plan.config.health_port
@@ -156,6 +161,10 @@ def _unasked(job: Job) -> str:
     if job.plan.command is not None:
         return ""
     return "; built with nohealth, it has no /ready to ask: whether Telegram answers, its log tells"
+
+
+def _commit(job: Job) -> Script:
+    return commit(job.layout, _unneeded(job))
 
 
 def _unneeded(job: Job) -> list[str]:

@@ -36,7 +36,7 @@ SUPERVISOR = "write what detached keeps the gateway running by"
 SWITCH = "switch to the new release and start it under its limits"
 RESTORE = "put back what ran before"
 FORGET_PUSH, DROP_STAGED = "remove what the interrupted push left", "remove what was staged"
-DROP_RELEASES = "remove releases that are not needed any more"
+COMMIT = "stand the guard down and clear up"
 
 BLANK = HostFacts(
     system="Linux",
@@ -137,6 +137,11 @@ def older(*, runs: bool = True) -> HostFacts:
     return replace(BLANK, installed=installed, running=running if runs else None)
 
 
+def bare(script: Script) -> Script:
+    """The script without the lock that it takes first."""
+    return replace(script, text=re.split(r"^trap 'k_s=.*' 0\n", script.text, maxsplit=1, flags=re.MULTILINE)[-1])
+
+
 def framed(script: Script, sections: dict[str, str]) -> bytes:
     """What a shell prints for `script`, as its nonce asks for it."""
     match = re.search(r"^frame_nonce=([0-9a-f]+)$", script.text, re.MULTILINE)
@@ -221,7 +226,7 @@ def send_title(artifact: Artifact) -> str:
 def good_answers(artifact: Artifact, plan: Plan, facts: HostFacts) -> dict[str, Answer | list[Answer]]:
     """Every answer of a board on which a deployment goes well."""
     done = Completed(0, b"", b"", 0.0)
-    titles = (CONFIG, CA, SUPERVISOR, RESTORE, FORGET_PUSH, DROP_STAGED, DROP_RELEASES, send_title(artifact))
+    titles = (CONFIG, CA, SUPERVISOR, RESTORE, FORGET_PUSH, DROP_STAGED, COMMIT, send_title(artifact))
     return dict.fromkeys(titles, done) | {
         ASK: tells(facts),
         SWITCH: f"{NEW_PROCESS.pid} {NEW_PROCESS.start_ticks}\n".encode(),

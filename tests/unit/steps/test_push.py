@@ -13,6 +13,7 @@ from scripted_boards import (
     PREFIX,
     Silent,
     artifact_in,
+    bare,
     deployed,
     good_answers,
     job_on,
@@ -21,7 +22,7 @@ from scripted_boards import (
     send_title,
 )
 
-from deploy.board_shell.push import HASH_DIFFERS_STATUS
+from deploy.board_shell.push import CANNOT_RUN_STATUS, HASH_DIFFERS_STATUS, TRIAL_S
 from deploy.errors import CommandFailed, ConnectionLost, Refused
 from deploy.model.artifact import Artifact
 from deploy.steps.push import SLOWEST_LINK_BYTES_S, Push
@@ -56,7 +57,7 @@ def test_what_runs_is_what_the_dry_run_shows(artifact: Artifact) -> None:
     job, board = job_on(BLANK, artifact, good_answers(artifact, plan_of(), BLANK))
     shown = Push().commands(job)
     detail = Push().run(job, Silent())
-    assert tuple(board.scripts) == shown
+    assert tuple(map(bare, board.scripts)) == shown
     assert board.scripts[0].payload == artifact.path
     assert detail == f"8.8 KiB to {PREFIX}/releases/{artifact.release_id}"
 
@@ -71,7 +72,7 @@ def test_where_the_board_can_unpack_the_same_script_gets_the_file_compressed(art
     (ran,) = board.scripts
     assert isinstance(ran.payload, bytes)
     assert gzip.decompress(ran.payload) == artifact.path.read_bytes()
-    assert replace(ran, payload=shown.payload) == shown
+    assert replace(bare(ran), payload=shown.payload) == shown
     assert "gunzip -c" in ran.text
     assert detail.endswith(" sent compressed")
 
@@ -90,7 +91,7 @@ def test_a_slow_link_has_the_time_that_the_whole_file_needs(tmp_path: Path) -> N
     job, _ = job_on(BLANK, artifact)
     (script,) = Push().commands(job)
     assert isinstance(script, Script)
-    assert script.deadline_s == 100
+    assert script.deadline_s == 100 + TRIAL_S
 
 
 def test_without_space_nothing_is_sent(artifact: Artifact) -> None:
@@ -106,6 +107,11 @@ def test_without_space_nothing_is_sent(artifact: Artifact) -> None:
     ("ended", "kind", "problem"),
     [
         (Completed(HASH_DIFFERS_STATUS, b"", b"", 1), CommandFailed, "what arrived on the board is not what was sent"),
+        (
+            Completed(CANNOT_RUN_STATUS, b"", b"SIGILL: illegal instruction\nPC=0x1\nit ended with status 2\n", 1),
+            Refused,
+            r"does not run on this board: SIGILL: illegal instruction; PC=0x1; it ended with status 2",
+        ),
         (Completed(1, b"", b"cat: write error: No space left on device\n", 1), Refused, "/ filled up while"),
         (Completed(1, b"", b"cat: write error: I/O error\n", 1), CommandFailed, r"could not send .*: cat: write error"),
         (Completed(73, b"", b"", 1), CommandFailed, r"could not send .* \(status 73\)"),
@@ -126,9 +132,15 @@ def test_a_lost_link_is_a_lost_link(artifact: Artifact) -> None:
         Push().run(job, Silent())
 
 
-def test_undo_removes_half_a_file_and_leaves_a_whole_one(artifact: Artifact) -> None:
+def test_undo_of_what_was_begun_removes_half_a_file_and_leaves_a_whole_one(artifact: Artifact) -> None:
     job, board = job_on(BLANK, artifact, good_answers(artifact, plan_of(), BLANK))
+    Push().undo(job)
+    assert board.titles == []
+    job.locked = True
     Push().undo(job)
     assert board.titles == [FORGET_PUSH]
     folder = f"{PREFIX}/releases/{artifact.release_id}"
-    assert board.scripts[0].text == f"rm -f {folder}/picoclaw.part; rmdir {folder} 2>/dev/null; :\n"
+    assert (
+        bare(board.scripts[0]).text
+        == f"rm -f {folder}/picoclaw.part {folder}/picoclaw.part.said; rmdir {folder} 2>/dev/null; :\n"
+    )

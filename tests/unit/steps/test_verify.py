@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from scripted_boards import (
-    DROP_RELEASES,
+    COMMIT,
     LOG,
     LOOK,
     NEW_PROCESS,
@@ -19,6 +20,7 @@ from scripted_boards import (
     PREFIX,
     Silent,
     artifact_in,
+    bare,
     deployed,
     good_answers,
     health,
@@ -31,11 +33,12 @@ from scripted_boards import (
     without_nonce,
 )
 
-from deploy.errors import ConnectionLost, DeadlineExceeded, ForwardRefused, NotReady
+from deploy.errors import ConnectionLost, DeadlineExceeded, ForwardRefused, HostError, NotReady
 from deploy.model.artifact import Artifact
 from deploy.model.facts import Installed, Running
 from deploy.model.limits import Limits
 from deploy.model.reading import Process
+from deploy.service.guard import PUT_BACK_STATUS
 from deploy.steps.face import Job
 from deploy.steps.verify import PAUSE_S, READY_WITHIN_S, SETTLE_S, Verify
 from deploy.transport.protocol import Completed, Script
@@ -67,6 +70,11 @@ def clock() -> Clock:
     return Clock()
 
 
+def dropped(board: ScriptedTransport) -> str:
+    """The folders that the last script removes."""
+    return "".join(re.findall(r"^rm -rf (.*) \|\|", bare(board.scripts[-1]).text, re.MULTILINE))
+
+
 def switched(artifact: Artifact, requests: list[bytes | Exception], **answers: Any) -> tuple[Job, ScriptedTransport]:
     """A deployment that has just started the new release."""
     all_answers = good_answers(artifact, plan_of(), older()) | answers
@@ -79,11 +87,11 @@ def test_ready_and_still_ready_commits_and_drops_what_nothing_points_at(artifact
     job, board = switched(artifact, [ready()])
     shown = clock.step().commands(job)
     detail = clock.step().run(job, Silent())
-    assert [without_nonce(each) for each in board.scripts] == [
+    assert [without_nonce(bare(each)) for each in board.scripts] == [
         without_nonce(each) for each in shown if isinstance(each, Script)
     ]
-    assert board.titles == [LOOK, DROP_RELEASES]
-    assert board.scripts[-1].text == f"rm -rf {PREFIX}/releases/{OLDEST} {PREFIX}/releases/{OLDER}\n"
+    assert board.titles == [LOOK, COMMIT]
+    assert dropped(board) == f"{PREFIX}/releases/{OLDEST} {PREFIX}/releases/{OLDER}"
     assert clock.slept == [SETTLE_S]
     assert job.committed
     assert detail == "/ready answers on port 8080, the same process for 2 s, limits in force"
@@ -97,15 +105,16 @@ def test_the_same_release_started_anew_keeps_the_one_before_it(artifact: Artifac
     job, board = switched(artifact, [ready()])
     job.facts = replace(facts, installed=held)
     clock.step().run(job, Silent())
-    assert board.scripts[-1].text == f"rm -rf {PREFIX}/releases/{OLDEST}\n"
+    assert dropped(board) == f"{PREFIX}/releases/{OLDEST}"
 
 
 def test_without_old_releases_nothing_is_removed(artifact: Artifact, clock: Clock) -> None:
     job, board = switched(artifact, [ready()])
     job.facts = replace(older(), installed=Installed(OLD, "", {OLD: "cd" * 32}, "", "", {}))
-    assert [each.title for each in clock.step().commands(job)] == [LOOK]
+    assert [each.title for each in clock.step().commands(job)] == [LOOK, COMMIT]
     clock.step().run(job, Silent())
-    assert board.titles == [LOOK]
+    assert board.titles == [LOOK, COMMIT]
+    assert dropped(board) == ""
 
 
 def test_a_deployment_that_changes_nothing_asks_once_and_waits_for_nothing(artifact: Artifact, clock: Clock) -> None:
@@ -172,7 +181,7 @@ def test_where_nothing_is_forwarded_the_binary_itself_is_asked(
 ) -> None:
     job, board = switched(artifact, [ForwardRefused("no", "root@board", prohibited=prohibited)])
     clock.step().run(job, Silent())
-    assert board.titles == [LOOK, LOOK, DROP_RELEASES]
+    assert board.titles == [LOOK, LOOK, COMMIT]
     assert len(board.requested) == 1
     assert job.committed
 
@@ -229,13 +238,29 @@ def test_a_lost_link_is_not_waited_for(artifact: Artifact, clock: Clock, error: 
     assert not job.committed
 
 
-@pytest.mark.parametrize("problem", [Completed(1, b"", b"I/O error", 0.0), ConnectionLost("I/O error")])
-def test_old_releases_that_stay_are_noted_and_no_reason_to_fail(artifact: Artifact, clock: Clock, problem: Any) -> None:
-    job, _ = switched(artifact, [ready()], **{DROP_RELEASES: problem})
+def test_old_releases_that_stay_are_noted_and_no_reason_to_fail(artifact: Artifact, clock: Clock) -> None:
+    job, _ = switched(artifact, [ready()], **{COMMIT: Completed(0, b"could not remove 0bad\n", b"I/O error", 0.0)})
     observer = Silent()
     clock.step().run(job, observer)
     assert job.committed
-    assert observer.notes[-1].startswith("releases that are not needed any more are still there: ")
+    assert observer.notes[-1] == "could not remove 0bad"
+
+
+@pytest.mark.parametrize("problem", [Completed(1, b"", b"I/O error", 0.0), ConnectionLost("I/O error")])
+def test_a_guard_that_could_not_be_stood_down_leaves_the_deployment_open(
+    artifact: Artifact, clock: Clock, problem: Any
+) -> None:
+    job, _ = switched(artifact, [ready()], **{COMMIT: problem})
+    with pytest.raises(HostError, match="I/O error"):
+        clock.step().run(job, Silent())
+    assert not job.committed
+
+
+def test_a_guard_that_has_put_everything_back_is_believed(artifact: Artifact, clock: Clock) -> None:
+    job, _ = switched(artifact, [ready()], **{COMMIT: Completed(PUT_BACK_STATUS, b"", b"", 0.0)})
+    with pytest.raises(NotReady, match="has heard nothing for too long, and has put back what ran before"):
+        clock.step().run(job, Silent())
+    assert not job.committed
 
 
 def test_only_releases_are_removed_and_no_other_folders_beside_them(artifact: Artifact, clock: Clock) -> None:
@@ -243,7 +268,7 @@ def test_only_releases_are_removed_and_no_other_folders_beside_them(artifact: Ar
     others = {"": "", "..": "", "keep me": "", OLD.upper(): "", OLD + "0": "", "*": ""}
     job.facts = replace(older(), installed=replace(older().installed, releases=others | {OLDEST: ""}))
     clock.step().run(job, Silent())
-    assert board.scripts[-1].text == f"rm -rf {PREFIX}/releases/{OLDEST}\n"
+    assert dropped(board) == f"{PREFIX}/releases/{OLDEST}"
 
 
 def test_the_log_may_be_empty(artifact: Artifact, clock: Clock) -> None:
