@@ -6,6 +6,7 @@
     │   ├── BadFile                    a TOML or state file with faults; carries all of them
     │   ├── BadToken                   a bot token that is missing or not `digits:35 characters`
     │   ├── NoHost                     a board for which no host is remembered
+    │   ├── NoPublicKey                no public key of the user's that a board could be given
     │   ├── ToolchainMissing           no Go that is new enough
     │   ├── BuildFailed                `go build` ended with a fault, or the ELF header is not the target's
     │   ├── Unsupported                this machine can't do it (no /proc, no fork)
@@ -17,12 +18,14 @@
         ├── HostKeyUnknown             the key has not been seen before; carries its fingerprint
         ├── HostKeyChanged             the key is not the one that is remembered
         ├── AuthenticationRefused      the server takes none of the keys that were offered
+        │   ├── PasswordRefused        nor the password; says whether it takes any
+        │   └── KeyNotTaken            a key that was just put on the board is not taken there
         ├── ForwardRefused             the server opens no forwarded channel
         ├── DeadlineExceeded           a command on the board did not end in time
         ├── ConnectionLost             the connection went away in mid-command
         ├── CommandFailed              a script ended with a non-zero status; carries what it printed
         ├── BadAnswer                  what the board printed is not an answer to what it was asked
-        ├── Refused                    preflight or the probe found that the board can't take a release
+        ├── Refused                    preflight, the probe or provisioning found what the board can't take
         ├── NotReady                   the release started and did not become, or stay, ready
         └── LoopbackFailed             the loopback board or its Bot API does not come up, answer or go down
 
@@ -77,6 +80,10 @@ class NoHost(UsageError):
     def __init__(self, board: str) -> None:
         super().__init__(f"no host is remembered for the board {board!r}")
         self.board = board
+
+
+class NoPublicKey(UsageError):
+    """There is no public key of the user's that a board could be given."""
 
 
 class ToolchainMissing(UsageError):
@@ -151,6 +158,18 @@ class AuthenticationRefused(HostError):
     """The server takes none of the keys that were offered."""
 
 
+class PasswordRefused(AuthenticationRefused):
+    """The server does not take the password; `takes_any` is False where it takes none from anybody."""
+
+    def __init__(self, problem: str, host: str = "", *, takes_any: bool = True) -> None:
+        super().__init__(problem, host)
+        self.takes_any = takes_any
+
+
+class KeyNotTaken(AuthenticationRefused):
+    """A key that was just put on the board is not taken there."""
+
+
 class ForwardRefused(HostError):
     """The server opens no forwarded channel: `prohibited` (AllowTcpForwarding no), or nothing listens at its end."""
 
@@ -186,7 +205,7 @@ class BadAnswer(HostError):
 
 
 class Refused(HostError):
-    """The board can't take a release, as preflight or the probe found; `reason` is a key of `deploy/cli/cures.py`."""
+    """The board can't take it, as preflight, the probe or provisioning found; `reason` is a key of `deploy/cli/cures.py`."""
 
     def __init__(self, reason: str, problem: str, host: str = "") -> None:
         super().__init__(problem, host)

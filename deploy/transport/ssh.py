@@ -21,6 +21,7 @@ from paramiko.config import SSHConfig
 
 from deploy.errors import BadAnswer, BadFile, ConnectionLost, DeadlineExceeded, ForwardRefused, HostError, Unreachable
 from deploy.model.host import Host
+from deploy.model.secret import Secret
 from deploy.transport.exchange import Spoken, converse, read_to_end
 from deploy.transport.host_keys import JudgedByUs, Trust
 from deploy.transport.lead_back import lead
@@ -48,12 +49,14 @@ def connect(
     board_port: int = 22,
     accept_new_host_key: bool = False,
     identity: Path | None = None,
+    password: Secret | None = None,
     connect_timeout_s: float = 10.0,
 ) -> SshTransport:
     """Open a connection. What `host` leaves open comes from ~/.ssh/config, then from the board.
 
-    `identity` (or `host.key_file`) is then the only key that is offered. Raises Unreachable, HostKeyUnknown,
-    HostKeyChanged, AuthenticationRefused, or BadFile for a ~/.ssh/config that can't be read.
+    `identity` (or `host.key_file`) is then the only key that is offered; a `password` is offered instead
+    of keys, to the host and to no jump host. Raises Unreachable, HostKeyUnknown,
+    HostKeyChanged, AuthenticationRefused, PasswordRefused, or BadFile for a ~/.ssh/config that can't be read.
     """
     _QUIET.setLevel(logging.CRITICAL + 1)  # what it logs is raised as well
     connection = _connection(host, board_user, board_port)
@@ -67,9 +70,10 @@ def connect(
             only = hop.ssh_config.get("identitiesonly", "no").lower() == "yes"
             if hop is connection and (identity or host.key_file):
                 files, only = [identity or Path(str(host.key_file))], True
-            login = Login(
-                hop.user, where if hop is connection else str(Host(hop.host, hop.user, hop.port)), (*files,), only
-            )
+            name, secret = str(Host(hop.host, hop.user, hop.port)), None
+            if hop is connection:
+                name, secret = where, password
+            login = Login(hop.user, name, (*files,), only, password=secret)
             _prepare(hop, trust, login, connect_timeout_s)
         first = hops[-1]
         first.connect_kwargs["sock"] = _dial(first.host, first.port, connect_timeout_s, command)
