@@ -13,7 +13,8 @@ from typing import ClassVar
 from deploy.board_shell.framing import Section
 from deploy.board_shell.probe_text import pairs
 from deploy.board_shell.quoting import quote_path
-from deploy.provisioning.wish import PUT, Already, Change, Impossible, Judged
+from deploy.board_shell.shell_functions import FLUSH
+from deploy.provisioning.wish import Already, Change, Impossible, Judged
 from deploy.transport.protocol import Script
 
 # What adduser of Debian, useradd of shadow and BusyBox's all take.
@@ -60,7 +61,7 @@ for t in useradd adduser; do command -v $t >/dev/null 2>&1 && echo "tool $t"; do
 
     def _script(self, tool: str) -> str:
         # No home of its own: nothing is ever kept there.
-        head = f"{PUT}umask 022\nn={self.value} s=/bin/false\n"
+        head = f"{FLUSH}umask 022\nn={self.value} s=/bin/false\n"
         head += "for f in /usr/sbin/nologin /sbin/nologin; do [ -x $f ] && s=$f && break; done\n"
         if tool == "useradd":  # useradd(8): -r is --system, -M makes no home, -U a group of the same name
             return head + 'g=-U; grep -q "^$n:" /etc/group && g="-g $n"\nuseradd -r -M $g -d / -s $s $n\n'
@@ -70,18 +71,18 @@ for t in useradd adduser; do command -v $t >/dev/null 2>&1 && echo "tool $t"; do
         return f"""\
 {head}i=999
 taken() {{ grep -q "^[^:]*:[^:]*:$1:" "$2"; }}
+add() {{
+    cp -p "$1" "$1.part" && {{ [ -z "$(tail -c 1 "$1")" ] || echo >>"$1.part"; }} && echo "$2" >>"$1.part" &&
+        flush "$1.part" && mv -f "$1.part" "$1"
+}}
 while [ $i -gt 100 ] && {{ taken $i /etc/passwd || taken $i /etc/group; }}; do i=$((i - 1)); done
 g=$(sed -n "s/^$n:[^:]*:\\([0-9]*\\):.*/\\1/p" /etc/group)
 if [ -z "$g" ]; then
     g=$i
-    {{ cat /etc/group && echo "$n:x:$g:"; }} | put /etc/group || exit 1
+    add /etc/group "$n:x:$g:" || exit 1
 fi
-if [ -e /etc/shadow ]; then
-    umask 077
-    {{ grep -v "^$n:" /etc/shadow; echo "$n:!::0:99999:7:::"; }} | put /etc/shadow || exit 1
-    umask 022
-fi
-{{ cat /etc/passwd && echo "$n:x:$i:$g::/:$s"; }} | put /etc/passwd
+[ ! -e /etc/shadow ] || grep -q "^$n:" /etc/shadow || add /etc/shadow "$n:!::0:99999:7:::" || exit 1
+add /etc/passwd "$n:x:$i:$g::/:$s"
 """
 
 

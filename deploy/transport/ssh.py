@@ -70,10 +70,9 @@ def connect(
             only = hop.ssh_config.get("identitiesonly", "no").lower() == "yes"
             if hop is connection and (identity or host.key_file):
                 files, only = [identity or Path(str(host.key_file))], True
-            name, secret = str(Host(hop.host, hop.user, hop.port)), None
-            if hop is connection:
-                name, secret = where, password
-            login = Login(hop.user, name, (*files,), only, password=secret)
+            own = hop is connection
+            login = Login(hop.user, where if own else str(Host(hop.host, hop.user, hop.port)), (*files,), only)
+            login.password = password if own else None
             _prepare(hop, trust, login, connect_timeout_s)
         first = hops[-1]
         first.connect_kwargs["sock"] = _dial(first.host, first.port, connect_timeout_s, command)
