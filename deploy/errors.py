@@ -205,7 +205,7 @@ class BadAnswer(HostError):
 
 
 class Refused(HostError):
-    """The board can't take it, as preflight, the probe or provisioning found; `reason` is a key of `deploy/cli/cures.py`."""
+    """The board can't take it: preflight, the probe or provisioning found so; `reason` is a key of `cli/cures.py`."""
 
     def __init__(self, reason: str, problem: str, host: str = "") -> None:
         super().__init__(problem, host)

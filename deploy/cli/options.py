@@ -33,6 +33,8 @@ HELP = {
     "identity": "the private key to log in with",
     "prefix": "the folder on the board for releases, config and logs",
     "token_file": "a file (mode 0600) that holds the bot token; else TELEGRAM_BOT_TOKEN, else you are asked",
+    "password_file": "a file (mode 0600) with the login's password; else SLIMDEPLOY_PASSWORD, else you are asked",
+    "no_password_login": "let nobody in by password any more, once a key has been proven to work",
     "budget": "what VmRSS plus its error bar is held to, such as 5MiB",
     "peak_budget": "what the peak (VmHWM) is held to; without it the peak is shown and not judged",
     "explain": "show every proof behind the verdict",

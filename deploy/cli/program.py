@@ -9,13 +9,13 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
 from deploy import __version__
-from deploy.cli import boards, build, chat, deploy, doctor, emulate, hosts, memory, service
+from deploy.cli import boards, build, chat, deploy, doctor, emulate, hosts, memory, provision, service
 
 
 def namespace() -> Collection:
     """All commands. Nothing heavy is imported before a command runs."""
     root = Collection()
-    for task in (deploy.deploy, build.build, doctor.doctor, chat.chat):
+    for task in (deploy.deploy, provision.provision, build.build, doctor.doctor, chat.chat):
         root.add_task(task)
     for task in (service.status, service.logs, service.start, service.stop, service.restart, service.uninstall):
         root.add_task(task)

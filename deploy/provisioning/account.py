@@ -66,7 +66,9 @@ for t in useradd adduser; do command -v $t >/dev/null 2>&1 && echo "tool $t"; do
         if tool == "useradd":  # useradd(8): -r is --system, -M makes no home, -U a group of the same name
             return head + 'g=-U; grep -q "^$n:" /etc/group && g="-g $n"\nuseradd -r -M $g -d / -s $s $n\n'
         if tool == "adduser":  # BusyBox, loginutils/adduser.c: -S system, -D no password, -H no home
-            return head + 'grep -q "^$n:" /etc/group || addgroup -S $n || exit 1\nadduser -S -D -H -h / -s $s -G $n $n\n'
+            return (
+                head + 'grep -q "^$n:" /etc/group || addgroup -S $n || exit 1\nadduser -S -D -H -h / -s $s -G $n $n\n'
+            )
         # The highest number that is free for both, of those that login.defs(5) leaves to system users.
         return f"""\
 {head}i=999

@@ -103,10 +103,12 @@ def turn_off(transport: Transport, wish: PasswordLogin, change: Change, doors: D
 
 
 def _put_back(transport: Transport, wish: PasswordLogin, doors: Doors) -> str:
-    for way in (lambda: transport, doors.by_key):
-        with suppress(HostError):
-            must(way(), wish.undo())
-            return "password login was put back as it was"
+    with suppress(HostError):
+        must(transport, wish.undo())
+        return "password login was put back as it was"
+    with suppress(HostError), closing(doors.by_key()) as another:
+        must(another, wish.undo())
+        return "password login was put back as it was"
     return "the board puts password login back by itself, two minutes after the change"
 
 

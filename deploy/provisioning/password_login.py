@@ -117,7 +117,8 @@ if [ "$variable" = uci ]; then
     uci commit dropbear || undo
 else
     now=$([ ! -r "$options_file" ] || . "$options_file"; eval "printf '%s' \\"\\${$variable:-}\\"")
-    { [ ! -r "$options_file" ] || cat "$options_file"; echo "$variable=\\"${now:+$now }-s\\" # slimdeploy: keys only"; } |
+    line="$variable=\\"${now:+$now }-s\\" # slimdeploy: keys only"
+    { [ ! -r "$options_file" ] || cat "$options_file"; echo "$line"; } |
         put "$options_file" || undo
 fi
 ( trap '' HUP; exec $restart ) </dev/null >/dev/null 2>&1 || undo

@@ -40,15 +40,16 @@ loose() { case $(ls -ldn "$1" 2>/dev/null) in ?????w* | ????????w*) ;; *) return
 
 @dataclass(frozen=True, slots=True)
 class TakenKey:
-    """The server takes `key` for this login; `proven` says that the connection was opened by a key of the user's."""
+    """The server takes `key` for this login. None is for a connection that a key has opened: there is none to send."""
 
-    key: PublicKey
-    proven: bool = False
+    key: PublicKey | None
     name: ClassVar[str] = "key"
     needs_root: ClassVar[bool] = False
 
     def question(self) -> str:
         """Where the keys lie, whether this one is among them, and what is too open for the server to trust."""
+        if self.key is None:
+            return ":"
         return f"""\
 {_FILE}{_LOOSE}printf 'file %s\\n' "$file"
 grep -q -F -- {quote(self.key.body)} "$file" 2>/dev/null && echo 'has key'
@@ -58,10 +59,10 @@ for f in "$HOME" "${{file%/*}}" "$file"; do loose "$f" && echo 'has loose'; done
 
     def judge(self, answer: Section) -> Judged:
         """A connection that a key opened says more than any file."""
+        if self.key is None:
+            return Already("this connection was opened by a key of yours")
         said = pairs(answer.text)
         file, has = said.get("file", ("",))[0], said.get("has", ())
-        if self.proven:
-            return Already("this connection was opened by a key of yours")
         if file == "none":
             return Impossible("password_login", "its SSH server takes keys from no file (AuthorizedKeysFile none)")
         if "lock" in has:
@@ -71,18 +72,18 @@ for f in "$HOME" "${{file%/*}}" "$file"; do loose "$f" && echo 'has loose'; done
         title = f"put your key {self.key} into {file}"
         if "loose" in has:
             title += ", and take from others the right to write there: the server would not trust it"
-        return Change(title, Script("put the key on the board", self._script()))
+        return Change(title, Script("put the key on the board", self._script(self.key)))
 
-    def _script(self) -> str:
+    def _script(self, key: PublicKey) -> str:
         return f"""\
 {FLUSH}{_FILE}{_LOOSE}umask 077
 folder=${{file%/*}}
 [ -d "$folder" ] || mkdir -p "$folder" || exit 1
 for f in "$HOME" "$folder" "$file"; do ! loose "$f" || chmod go-w "$f" || exit 1; done
-grep -q -F -- {quote(self.key.body)} "$file" 2>/dev/null && exit 0
+grep -q -F -- {quote(key.body)} "$file" 2>/dev/null && exit 0
 [ ! -e "$file" ] || cp -p "$file" "$file.part" || exit 1
 [ ! -s "$file" ] || [ -z "$(tail -c 1 "$file")" ] || echo >>"$file.part"
-printf '%s\\n' {quote(self.key.line)} >>"$file.part" && flush "$file.part" && mv -f "$file.part" "$file" && exit 0
+printf '%s\\n' {quote(key.line)} >>"$file.part" && flush "$file.part" && mv -f "$file.part" "$file" && exit 0
 rm -f "$file.part"
 exit 1
 """

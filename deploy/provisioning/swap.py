@@ -28,7 +28,7 @@ _SPARE_KIB = 4096
 _SWAPLESS = frozenset({"overlay", "tmpfs", "ramfs", "rootfs", "squashfs", "jffs2", "ubifs", "nfs", "nfs4", "btrfs"})
 """Where swapon refuses a file: no blocks of its own (generic_swapfile_activate of Linux), or holes in it."""
 
-_IN_USE = "sed 1d /proc/swaps 2>/dev/null | while read -r f t s r; do printf 'swap %s %s\\n' \"$s\" \"$f\"; done\n"
+_IN_USE = 'sed 1d /proc/swaps 2>/dev/null | while read -r f t s r; do printf \'swap %s %s\\n\' "$s" "$f"; done\n'
 _FSTAB_SWAP = "^[^#[:space:]][^[:space:]]*[[:space:]][[:space:]]*[^[:space:]]*[[:space:]][[:space:]]*swap[[:space:]]"
 
 
@@ -120,8 +120,8 @@ for t in mkswap swapon swapoff; do command -v $t >/dev/null 2>&1 || echo "lacks 
 grep -q "^$f[[:space:]]" /proc/swaps && {{ swapoff $f || exit 1; }}
 rm -f $f
 umask 077
-{{ dd if=/dev/zero of=$f.part bs={_PAGE_KIB}k count={-(-self.kib // _PAGE_KIB)} 2>/dev/null && mkswap $f.part >/dev/null &&
-    mv $f.part $f && swapon $f; }} || {{ rm -f $f.part $f; exit 1; }}
+{{ dd if=/dev/zero of=$f.part bs={_PAGE_KIB}k count={-(-self.kib // _PAGE_KIB)} 2>/dev/null &&
+    mkswap $f.part >/dev/null && mv $f.part $f && swapon $f; }} || {{ rm -f $f.part $f; exit 1; }}
 echo 'swapon {FILE}' | hook {self.name}
 """
 

@@ -21,7 +21,8 @@ from paramiko import (
     Transport,
 )
 
-from deploy.errors import AuthenticationRefused, PasswordRefused
+from deploy.errors import AuthenticationRefused, NoPublicKey, PasswordRefused
+from deploy.model.public_key import PublicKey, parse_public_key
 from deploy.model.secret import Secret
 
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
@@ -144,3 +145,35 @@ def _public_part(file: Path) -> str:
     with suppress(OSError, IndexError):
         return file.with_name(file.name + ".pub").read_text(encoding="utf-8", errors="replace").split()[1]
     return ""
+
+
+def public_key(identity: Path | None = None) -> PublicKey:
+    """The public key that ssh would log in with: of `identity`, else the agent's first, else of ~/.ssh.
+
+    Raises NoPublicKey.
+    """
+    if identity is not None:
+        return _public_of(identity)
+    with closing(Agent()) as agent, suppress(SSHException, OSError, ValueError):
+        for key in agent.get_keys():
+            comment = getattr(key, "comment", "")
+            return parse_public_key(f"{key.get_name()} {key.get_base64()} {comment}", "your SSH agent")
+    for name in DEFAULT_KEYS:
+        file = Path("~/.ssh").expanduser() / name
+        if file.is_file() or file.with_name(name + ".pub").is_file():
+            return _public_of(file)
+    raise NoPublicKey("you have no SSH key: neither an agent holds one, nor does ~/.ssh")
+
+
+def _public_of(file: Path) -> PublicKey:
+    public = file.with_name(file.name + ".pub")
+    try:
+        if public.is_file():
+            return parse_public_key(public.read_text(encoding="utf-8", errors="replace"), str(public))
+        key = PKey.from_path(file)
+        return parse_public_key(f"{key.get_name()} {key.get_base64()}", str(file))
+    except ValueError as error:
+        raise NoPublicKey(f"{public} holds no public key: {error}") from None
+    except Exception:  # whatever PKey.from_path raises for a passphrase or a file that is none
+        how = f"ssh-keygen -y -f {file} >{public}"
+        raise NoPublicKey(f"{file} has no public part beside it, which can be made of it: {how}") from None
