@@ -186,9 +186,7 @@ def enter(where: Where, place: Place, password_file: str) -> Entered:
         key = login.public_key(key_file)
         password = ask_password(password_file, str(place.host))
         if password is None:
-            refused.add_note(
-                f"no password to log in with: neither --password-file nor {VARIABLE} nor a terminal"
-            )
+            refused.add_note(f"no password to log in with: neither --password-file nor {VARIABLE} nor a terminal")
             raise
         return Entered(where.connect(place, password), "password", TakenKey(key))
     return Entered(transport, "key", TakenKey(None))
