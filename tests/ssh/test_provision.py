@@ -1,4 +1,4 @@
-"""A new board behind a real SSH server is provisioned from a password's first login on; what is there is really changed.
+"""A new board behind a real SSH server is provisioned from a password's first login on, for real.
 
 The board is namespaces of this machine (`whole_board.py`): its /etc is changed, its users, its name, its SSH server.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import pty
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from select import select
 
@@ -19,6 +19,10 @@ import pytest
 from program import Ended, Slimdeploy
 from servers import make_key
 from whole_board import PASSWORD, WholeBoard, whole_board
+
+from deploy.provisioning.password_login import GUARD_S
+from deploy.transport import ssh
+from deploy.transport.protocol import Script
 
 pytestmark = pytest.mark.install_check
 
@@ -91,7 +95,9 @@ def test_a_board_is_provisioned_by_password_once_and_needs_nothing_the_second_ti
     before = sorted((path, path.lstat().st_mtime_ns) for path in (*board.etc.rglob("*"), *board.home.rglob("*")))
     states = provision.states(*WISHES, "--ca")  # no --yes: there is nothing to ask for
     assert set(states.values()) == {"already"} and len(states) == 6
-    assert sorted((path, path.lstat().st_mtime_ns) for path in (*board.etc.rglob("*"), *board.home.rglob("*"))) == before
+    assert (
+        sorted((path, path.lstat().st_mtime_ns) for path in (*board.etc.rglob("*"), *board.home.rglob("*"))) == before
+    )
 
 
 def test_passwords_are_refused_after_the_key_was_proven_and_the_board_keeps_running(
@@ -108,3 +114,163 @@ def test_passwords_are_refused_after_the_key_was_proven_and_the_board_keeps_runn
     locked = provision("--yes")
     assert locked.code == 4 and "takes no password for root" in locked.err, locked.err
     assert stranger.with_suffix(".pub").read_text() not in (board.home / ".ssh" / "authorized_keys").read_text()
+
+
+def test_the_password_is_taken_where_the_server_asks_for_it_by_keyboard_interactive(
+    make_board: Make, slimdeploy: Slimdeploy, user_key: Path
+) -> None:
+    board = make_board("OpenSSH", "UsePAM yes", "PasswordAuthentication no", "KbdInteractiveAuthentication yes")
+    provision = Provision(slimdeploy, board)
+    wrong = provision("--yes", password="not it")
+    assert wrong.code == 4 and "does not take that password for root" in wrong.err, wrong.err
+    ended = provision("--yes", "--no-password-login")
+    assert ended.code == 0 and "by password" in ended.out, ended.err
+    assert provision.states("--no-password-login") == {"key": "already", "password_login": "already"}
+
+
+def test_a_wrong_password_changes_nothing_and_says_so(
+    board: WholeBoard, slimdeploy: Slimdeploy, user_key: Path
+) -> None:
+    ended = Provision(slimdeploy, board)("--yes", "--hostname", "other", password="Tr0ub4dor")
+    assert ended.code == 4 and "does not take that password for root" in ended.err
+    assert "Tr0ub4dor" not in ended.err + ended.out and "--host user@address" in ended.err
+    assert not (board.home / ".ssh").exists() and board.run("hostname") == "board"
+
+
+def test_a_dry_run_prints_every_script_and_changes_nothing(
+    board: WholeBoard, slimdeploy: Slimdeploy, user_key: Path, tmp_path: Path
+) -> None:
+    provision = Provision(slimdeploy, board)
+    file = tmp_path / "password"
+    file.touch(0o600)
+    file.write_text(PASSWORD + "\n")
+    flags = ("--password-file", str(file), *WISHES, "--no-password-login", "--dry-run")
+    ended = provision(*flags, password=None)
+    assert ended.code == 0, ended.err
+    for part in ("useradd", "authorized_keys", "/proc/sys/kernel/hostname", "Asia/Kathmandu", "Nothing was changed."):
+        assert part in ended.out
+    document = provision(*flags, "--json", password=None).document
+    assert {each["state"] for each in document["wishes"]} == {"to do"} and document["changed"] is False
+    assert document["logged_in_by"] == "password" and PASSWORD not in str(document) + ended.out
+    assert not (board.home / ".ssh").exists() and board.run("hostname") == "board"
+    file.chmod(0o644)
+    open_file = provision(*flags, password=None)
+    assert open_file.code == 2 and "can be read by others" in open_file.err
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_changed(
+    board: WholeBoard, slimdeploy: Slimdeploy, user_key: Path
+) -> None:
+    ended = Provision(slimdeploy, board)("--hostname", "other")
+    assert ended.code == 2 and "--yes makes them without asking" in ended.err
+    assert "1. put your key SHA256:" in ended.out and "2. name it other" in ended.out
+    assert not (board.home / ".ssh").exists()
+
+
+def test_without_any_key_the_cure_is_named_before_a_password_is_asked_for(
+    board: WholeBoard, slimdeploy: Slimdeploy
+) -> None:
+    ended = Provision(slimdeploy, board)("--yes")
+    assert ended.code == 2 and "ssh-keygen -t ed25519" in ended.err
+    assert not (board.home / ".ssh").exists()
+
+
+def test_a_key_is_added_to_those_that_are_there_and_what_is_too_open_is_closed(
+    board: WholeBoard, slimdeploy: Slimdeploy, user_key: Path
+) -> None:
+    folder = board.home / ".ssh"
+    folder.mkdir()
+    (folder / "authorized_keys").write_text("ssh-ed25519 AAAAsomebodyelses other")  # and no newline
+    (folder / "authorized_keys").chmod(0o664)
+    folder.chmod(0o777)
+    ended = Provision(slimdeploy, board)("--yes")
+    assert ended.code == 0 and "the server would not trust it" in " ".join(ended.out.split()), ended.err
+    lines = (folder / "authorized_keys").read_text().splitlines()
+    assert lines == ["ssh-ed25519 AAAAsomebodyelses other", user_key.with_suffix(".pub").read_text().strip()]
+    assert folder.stat().st_mode & 0o022 == 0 == (folder / "authorized_keys").stat().st_mode & 0o022
+
+
+def test_password_login_is_put_back_where_no_key_opens_the_server_any_more(
+    board: WholeBoard, slimdeploy: Slimdeploy, user_key: Path
+) -> None:
+    provision = Provision(slimdeploy, board)
+    assert provision("--yes").code == 0
+    if board.server.kind == "OpenSSH":  # what the owner wrote takes effect at the next reload, which is ours
+        settings = board.etc / "ssh" / "sshd_config"
+        settings.write_text(settings.read_text() + "PubkeyAuthentication no\n")
+    else:  # a start script that does more than it should
+        script = board.etc / "init.d" / "S50dropbear"
+        script.write_text(script.read_text().replace('restart) "$0" stop', 'restart) rm -rf /root/.ssh; "$0" stop'))
+    before = {path: path.read_bytes() for path in board.etc.rglob("*") if path.is_file()}
+    ended = provision("--no-password-login", "--yes")
+    assert ended.code == 4 and "put back as it was" in ended.err, ended.err
+    assert {path: path.read_bytes() for path in board.etc.rglob("*") if path.is_file()} == before
+    assert not (board.etc / "slimdeploy-before").exists()
+    again = provision("--dry-run")
+    assert again.code == 0 and "as root, by password" in again.out, again.err
+
+
+def test_the_board_puts_password_login_back_by_itself_where_nobody_settles_it(
+    board: WholeBoard, slimdeploy: Slimdeploy, user_key: Path
+) -> None:
+    provision = Provision(slimdeploy, board)
+    assert provision("--yes").code == 0
+    dry = provision("--no-password-login", "--dry-run", "--json", password=None).document
+    script = next(each["script"] for each in dry["wishes"] if each["name"] == "password_login")
+    assert f"sleep {GUARD_S}" in script
+    host = replace(board.server.host, key_file=str(user_key))
+    with closing(ssh.connect(host)) as transport:
+        done = transport.run(Script("as printed", script.replace(f"sleep {GUARD_S}", "sleep 3"), deadline_s=20))
+        assert done.exit_status == 0, done.stderr
+    assert provision("--dry-run", "--identity", str(make_key(user_key.with_name("other")))).code == 4
+    until_s = time.monotonic() + 15
+    while (board.etc / "slimdeploy-before").exists():
+        assert time.monotonic() < until_s
+        time.sleep(0.1)
+    assert provision("--dry-run", "--identity", str(user_key.with_name("other"))).code == 0
+
+
+def test_on_a_terminal_the_password_is_asked_for_unseen_and_every_change_confirmed(
+    board: WholeBoard, slimdeploy: Slimdeploy, user_key: Path
+) -> None:
+    command = ("provision", "--host", board.address, "--accept-new-host-key", "--hostname", "lichee-2")
+    said = on_a_terminal(slimdeploy, command, (("kept nowhere): ", PASSWORD), ("[y/N] ", "n")))
+    assert "as you said" in said and PASSWORD not in said and not (board.home / ".ssh").exists()
+    said = on_a_terminal(slimdeploy, command, (("kept nowhere): ", PASSWORD), ("[y/N] ", "y")))
+    assert "Make these 2 changes?" in said and board.run("hostname") == "lichee-2"
+
+
+def on_a_terminal(
+    slimdeploy: Slimdeploy, command: tuple[str, ...], answers: tuple[tuple[str, str], ...], timeout_s: float = 60
+) -> str:
+    """What the program shows on a terminal of its own, where each prompt gets its answer."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(slimdeploy.folder)
+        os.execve(sys.executable, [sys.executable, "-m", "deploy", *command], slimdeploy.environment())
+    shown, left, at = "", list(answers), 0
+    until_s = time.monotonic() + timeout_s
+    try:
+        while time.monotonic() < until_s:
+            if not select([terminal], [], [], 0.5)[0]:
+                continue
+            try:
+                piece = os.read(terminal, 4096)
+            except OSError:  # the other side has closed it
+                piece = b""
+            if not piece:
+                break
+            shown += piece.decode("utf-8", "replace")
+            if left and (found := shown.find(left[0][0], at)) >= 0:
+                at = found + 1
+                time.sleep(0.1)  # getpass turns the echo off first, and drops what was typed before
+                os.write(terminal, (left.pop(0)[1] + "\n").encode())
+        else:
+            raise AssertionError(shown)
+    finally:
+        os.close(terminal)
+        with suppress(ProcessLookupError):
+            os.kill(pid, 9)
+        os.waitpid(pid, 0)
+    assert not left, shown
+    return shown
