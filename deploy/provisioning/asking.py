@@ -64,10 +64,13 @@ def _judge(wish: Wish, found: Judged, is_root: bool) -> Judged:
 
 
 def refuse(found: Found, host: str) -> None:
-    """Raise Refused, with every one of them, where the board can't have all that is wished for."""
+    """Raise Refused where the board can't have all that is wished for: the first, and the others as notes."""
     faults = [each for _, each in found.judged if isinstance(each, Impossible)]
     if faults:
-        raise Refused(faults[0].reason, "; ".join(dict.fromkeys(each.problem for each in faults)), host)
+        error = Refused(faults[0].reason, faults[0].problem, host)
+        for each in faults[1:]:
+            error.add_note(each.problem)
+        raise error
 
 
 def make(transport: Transport, wish: Wish, change: Change) -> Already:

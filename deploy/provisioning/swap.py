@@ -77,7 +77,8 @@ class Swap:
         """What is in use, what comes back at the next start, and what room there is for a file."""
         return f"""\
 {_IN_USE}{boot_hook.question(self.name)}grep -q '{_FSTAB_SWAP}' /etc/fstab 2>/dev/null && echo 'fstab yes'
-printf 'free %s\\n' "$(df -Pk / 2>/dev/null | sed 1d | tr '\\n' ' ' | sed 's/.* \\([0-9][0-9]*\\) *[0-9]*% .*/\\1/')"
+set -- $(df -Pk / 2>/dev/null | sed 1d)
+printf 'free %s\\n' "$4"
 [ -e {FILE} ] && printf 'own %s\\n' "$(ls -ln {FILE} | tr -s ' ' | cut -d ' ' -f 5)"
 while read -r d p t r; do [ "$p" != / ] || k=$t; done </proc/mounts
 printf 'kind %s\\n' "$k"
