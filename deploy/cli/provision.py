@@ -17,7 +17,7 @@ from invoke.tasks import task
 from deploy.cli import options
 from deploy.cli.ending import command
 from deploy.cli.options import help_for
-from deploy.cli.probing import Where
+from deploy.cli.probing import NOT_ASKED_YET, Where
 from deploy.cli.reaching import Place
 from deploy.cli.wording import PROGRAM
 from deploy.errors import AuthenticationRefused, PasswordRefused, UsageError
@@ -243,7 +243,8 @@ def show_scripts(screen: Shows, found: Found) -> None:
 
 def label(wish: Wish) -> str:
     """The wish's name for people."""
-    return "CA bundle" if wish.name == "ca" else wish.name.replace("_", " ").capitalize()
+    short = {"ca": "CA bundle", "password_login": "Passwords"}
+    return short.get(wish.name, wish.name.replace("_", " ").capitalize())
 
 
 def confirm(count: int, *, yes: bool, as_json: bool) -> None:
@@ -289,7 +290,7 @@ def document(place: Place, entered: Entered, found: Found, done: Sequence[Done])
         rows.append({"name": wish.name, "state": state, "detail": detail, "script": script})
     return {
         "host": str(place.host),
-        "board": place.board.name,
+        "board": place.board.name if place.board is not NOT_ASKED_YET else None,
         "user": found.user,
         "logged_in_by": entered.by,
         "changed": any(each.changed for each in done),

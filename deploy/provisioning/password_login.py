@@ -161,7 +161,7 @@ esac
             return Impossible("password_login", "its Dropbear is started by no script whose options can be set")
         change = _OPENSSH_CHANGE if server == "openssh" else _DROPBEAR + _DROPBEAR_CHANGE
         script = Script("turn password login off", PUT + SERVER + _KEEP + change + "sleep 1\n", deadline_s=60.0)
-        return Change(f"turn password login off, once a key is proven to work (by {place})", script)
+        return Change(f"turn password login off, once a key is proven to work (in {place})", script)
 
     def undo(self) -> Script:
         """Put the server back as it was, where the change is not settled."""

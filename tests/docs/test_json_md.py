@@ -18,9 +18,10 @@ from probes import probed
 from readings import proven, sample
 
 from deploy import manifest
-from deploy.cli import boards, build, doctor, emulate, hosts, images, matrix, memory, service
+from deploy.cli import boards, build, doctor, emulate, hosts, images, matrix, memory, provision, service
 from deploy.cli.dry_run import show_rehearsal
 from deploy.cli.ending import problem_document
+from deploy.cli.reaching import Place
 from deploy.emulator.image import NAMES, Image
 from deploy.emulator.kept import KeptBoard
 from deploy.errors import NoHost
@@ -28,6 +29,7 @@ from deploy.memory.budget import judge
 from deploy.model.artifact import Artifact
 from deploy.model.board import Board
 from deploy.model.gateway_config import GatewayConfig
+from deploy.model.host import Host
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
 from deploy.model.probed import Device
@@ -37,12 +39,18 @@ from deploy.model.source import Source
 from deploy.model.target import Target
 from deploy.model.verdict import Budget
 from deploy.pipeline import Rehearsed
+from deploy.provisioning.asking import Found
+from deploy.provisioning.carrying_out import Done
+from deploy.provisioning.hostname import Hostname
+from deploy.provisioning.public_key import TakenKey
+from deploy.provisioning.wish import Already, Change
 from deploy.recognising import recognise
 from deploy.report.documents import deployment_document, limits_document, process_document, reading_document
 from deploy.report.probe import probe_document
 from deploy.report.silent import screen
 from deploy.steps.face import Job, Plan, StepRecord
 from deploy.transport.local import LocalTransport
+from deploy.transport.protocol import Script
 from deploy.transport.scripted import ScriptedTransport
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
@@ -188,6 +196,18 @@ def test_a_probe() -> None:
     text = section("boards.probe")
     assert shown <= told(text)
     assert in_tables(text) <= shown
+
+
+def test_provisioning() -> None:
+    change = Change("name it lichee-1", Script("name it", "text"))
+    found = Found("root", True, ((Hostname("lichee-1"), change), (TakenKey(None), Already("it is there"))))
+    entered = provision.Entered(ScriptedTransport({}), "key", TakenKey(None))
+    place = Place(BOARD, Host("board"))
+    document = provision.document(place, entered, found, [Done(found.judged[1][0], "it is there", changed=False)])
+    agrees("provision", document)
+    rows = document["wishes"]
+    assert isinstance(rows, list)
+    assert [row["state"] for row in rows] == ["to do", "already"] and rows[0]["script"] and not rows[1]["script"]
 
 
 def test_hosts(run_here: None, capsys: pytest.CaptureFixture[str]) -> None:
