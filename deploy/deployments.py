@@ -19,18 +19,38 @@ from deploy.folders import state_folder
 from deploy.model.deployment import Deployment
 from deploy.model.limits import Limits
 
+MOST_KEPT = 8
+"""Records of earlier releases that are kept for a host: more than a board keeps releases."""
 
-def _file(board: str, host: str, machine: str) -> Path:
+
+def _file(board: str, host: str, machine: str, sha256: str = "") -> Path:
     # A board may be named by a path and a host holds brackets and colons: neither is a file's name. A real board behind
     # a tunnel can have the address that its emulated machine had before.
     named = f"{board}\n{host}" + (f"\n{machine}" if machine else "")
     key = hashlib.sha256(named.encode()).hexdigest()[:24]
-    return state_folder() / "deployments" / f"{key}.json"
+    return state_folder() / "deployments" / f"{key}{f'-{sha256[:16]}' if sha256 else ''}.json"
 
 
 def remember(deployment: Deployment) -> None:
-    """Write the record in place of the one before it, wholly or not at all."""
-    path = _file(deployment.board, deployment.host, deployment.machine)
+    """Write the record in place of the one before it, wholly or not at all; another stays for the way back to it."""
+    where = (deployment.board, deployment.host, deployment.machine)
+    _write(deployment, _file(*where, deployment.sha256))
+    _write(deployment, _file(*where))
+    kept = sorted(_file(*where).parent.glob(f"{_file(*where).stem}-*.json"), key=lambda each: each.stat().st_mtime)
+    for old in kept[:-MOST_KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def go_back(board: str, host: str, machine: str, sha256: str) -> None:
+    """The record of an earlier release becomes the last one's; without one there is none any more."""
+    record = recall(board, host, machine, sha256)
+    if record is None:
+        _file(board, host, machine).unlink(missing_ok=True)
+    else:
+        _write(record, _file(board, host, machine))
+
+
+def _write(deployment: Deployment, path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")
     try:
@@ -42,12 +62,12 @@ def remember(deployment: Deployment) -> None:
         raise
 
 
-def recall(board: str, host: str, machine: str = "") -> Deployment | None:
-    """The record of the last deployment from this machine, None without one. Raises BadFile.
+def recall(board: str, host: str, machine: str = "", sha256: str = "") -> Deployment | None:
+    """The record of the last deployment (of the binary `sha256`) from this machine, None without one. Raises BadFile.
 
     `machine` is the emulated machine that stands for the board, "" for the board itself; neither has the other's.
     """
-    path = _file(board, host, machine)
+    path = _file(board, host, machine, sha256)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -75,7 +95,9 @@ def forget(board: str, host: str | None = None, machine: str = "") -> None:
     """Remove the record of `board` (or its emulated `machine`) at `host`, or all of the board's; none is fine."""
     folder = state_folder() / "deployments"
     if host is not None:
-        _file(board, host, machine).unlink(missing_ok=True)
+        path = _file(board, host, machine)
+        for each in (path, *folder.glob(f"{path.stem}-*.json")):
+            each.unlink(missing_ok=True)
     else:
         for path in folder.glob("*.json"):
             with suppress(OSError, ValueError, AttributeError):

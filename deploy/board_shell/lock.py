@@ -7,8 +7,11 @@ has to hold it is the steps' business.
 
 from __future__ import annotations
 
+import getpass
+import os
 import re
 import secrets
+import socket
 from dataclasses import dataclass, replace
 
 from deploy.board_shell.quoting import quote, quote_path
@@ -74,6 +77,15 @@ class Lock:
     def of(cls, who: str) -> Lock:
         """A new one for `who`, usually user@controller."""
         return cls(secrets.token_hex(6), _WHO.sub("-", who)[:100] or "somebody")
+
+    @classmethod
+    def mine(cls) -> Lock:
+        """A new one for whoever runs this program."""
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # a container's user without a name
+            user = str(os.getuid())
+        return cls.of(f"{user}@{socket.gethostname()}")
 
     def functions(self, layout: Layout) -> str:
         """sh: take_lock SECONDS (0, LOCKED_STATUS with a line on stdout, or another status) and drop_lock."""

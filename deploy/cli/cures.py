@@ -24,6 +24,7 @@ REFUSED = {
     "locked": f"Wait until it has ended. If it never will: {PROGRAM} unlock, with the same --board and --host.",
     "cannot_run": f"Nothing was stopped. Ask the board what it can run ({PROGRAM} boards.probe --host …), and hold its "
     "target against the board's TOML file.",
+    "broken_release": "Deploy again; or name a release that is whole: --release ID.",
     "changed_meanwhile": "Nothing of yours runs. Wait until the other deployment has ended, then deploy again.",
     "service_taken": "Choose another folder, whose name the service gets: --prefix /opt/telegram-gateway.",
     "needs_root": "Log in as root: --host root@address.",

@@ -9,7 +9,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
 from deploy import __version__
-from deploy.cli import boards, build, chat, deploy, doctor, emulate, hosts, memory, provision, service
+from deploy.cli import boards, build, chat, deploy, doctor, emulate, hosts, memory, provision, releases, service
 
 
 def namespace() -> Collection:
@@ -18,6 +18,8 @@ def namespace() -> Collection:
     for task in (deploy.deploy, provision.provision, build.build, doctor.doctor, chat.chat):
         root.add_task(task)
     for task in (service.status, service.logs, service.start, service.stop, service.restart, service.uninstall):
+        root.add_task(task)
+    for task in (releases.releases, releases.rollback, releases.unlock):
         root.add_task(task)
     for collection in (boards.collection(), hosts.collection(), emulate.collection(), memory.collection()):
         root.add_collection(collection)

@@ -13,6 +13,7 @@ from invoke.tasks import task
 from deploy import deployments
 from deploy.board_shell.framing import Framing
 from deploy.board_shell.health import parse_health
+from deploy.board_shell.lock import Lock
 from deploy.board_shell.observe import Location, observe_script, parse_observation
 from deploy.cli import reaching
 from deploy.cli.ending import command
@@ -24,7 +25,7 @@ from deploy.model.layout import Layout
 from deploy.service.detached import Detached
 from deploy.service.face import ServiceManager
 from deploy.service.managers import NAMES, manager_called
-from deploy.steps.asking import must
+from deploy.steps.asking import failed, must, refuse_where_locked
 from deploy.steps.start import parse_pid_file
 from deploy.transport.protocol import Completed, Script, Transport
 
@@ -116,13 +117,13 @@ def logs(
     wanted = count(lines, "lines", most=100_000)
     place = reaching.choose(board, host, emulate=emulate)
     with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
-        manager = _manager(reaching.installed(transport, place, prefix), place)
+        manager = manager_of(reaching.installed(transport, place, prefix), place)
         text = clean(must(transport, manager.log(wanted)).stdout)
     Screen().say(text.rstrip("\n") if text.strip() else "the log is empty")
     return 0
 
 
-def _manager(found: Location, place: Place) -> ServiceManager:
+def manager_of(found: Location, place: Place) -> ServiceManager:
     """The manager that keeps the gateway. The limits in force stand in its texts, which none of its scripts writes."""
     name = found.manager if found.manager in NAMES else Detached.name
     return manager_called(name, found.layout, place.board.limits)
@@ -146,7 +147,12 @@ def _action(
 
         place = reaching.choose(board, host, emulate=emulate)
         with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
-            completed = must(transport, script(_manager(reaching.installed(transport, place, prefix), place)))
+            manager = manager_of(reaching.installed(transport, place, prefix), place)
+            wanted = script(manager)
+            completed = transport.run(Lock.mine().around(manager.layout, wanted))
+            refuse_where_locked(completed, transport.host)
+            if completed.exit_status != 0:
+                raise failed(wanted, completed, transport.host)
         Screen().say(done(place, completed))
         return 0
 

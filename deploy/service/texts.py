@@ -98,7 +98,10 @@ def put_in_place(layout: Layout, path: str, mode: int) -> str:
 def put_back(layout: Layout, path: str) -> str:
     """sh: undoes `put_in_place`; a text that still waits is only removed."""
     waiting, kept, own = (quote_path(each) for each in (waits_at(layout, path), kept_at(layout, path), path))
-    return f"if [ -f {waiting} ]; then rm -f {waiting}; elif [ -f {kept} ]; then flush {kept}; mv -f {kept} {own}; else rm -f {own}; fi"
+    return f"""\
+if [ -f {waiting} ]; then rm -f {waiting}
+elif [ -f {kept} ]; then flush {kept}; mv -f {kept} {own}
+else rm -f {own}; fi"""
 
 
 def _place(layout: Layout, path: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -55,7 +53,7 @@ class Job:
 
     plan: Plan
     transport: Transport
-    lock: Lock = field(default_factory=lambda: Lock.of(f"{getpass.getuser()}@{socket.gethostname()}"))
+    lock: Lock = field(default_factory=Lock.mine)
     locked: bool = False
     """Whether the board may be held by `lock` now."""
     facts: HostFacts | None = None

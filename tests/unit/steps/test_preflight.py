@@ -94,7 +94,7 @@ REASONS: dict[str, dict[str, Any]] = {
 }
 
 
-OTHERS = {"locked", "cannot_run", "changed_meanwhile", "service_taken", "no_target"}
+OTHERS = {"broken_release", "locked", "cannot_run", "changed_meanwhile", "service_taken", "no_target"}
 """Of later steps, and of the probe."""
 
 
