@@ -22,6 +22,7 @@ def render(board: Board) -> str:
     top = {
         "title": board.title,
         **_where_different(board, plain, "connection", "prefix", "init", "libc", "storage", "health_port", "tags"),
+        **_where_different(board, plain, "token_command", "token_keyring", "api_key_command", "api_key_keyring"),
         **_where_different(board, plain, "sources", "notes"),
     }
     login = _where_different(board, plain, "user", "port", "address", "ssh_server", "sftp")

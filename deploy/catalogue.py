@@ -10,6 +10,7 @@ import difflib
 import os
 import platform
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 # What a build constraint takes as a word, ASCII only (go/build/constraint).
 _TAG = re.compile(r"[A-Za-z0-9_.]+")
 _ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:%_-]*")
+_KEYRING_ENTRY = re.compile(r".+/[^/]+")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -131,6 +133,8 @@ def _read(path: Path) -> Board:
     if not _NAME.fullmatch(path.stem):
         faults.append(f"its name, {path.stem!r}, may hold letters, digits, - and . only")
     found = parse(path.stem, table, faults)
+    if found and (found.token_command or found.api_key_command) and (fault := _fault_of_file(path)):
+        faults.append(fault)
     if faults or found is None:
         raise BadFile(str(path), faults)
     return found
@@ -176,12 +180,33 @@ def parse(name: str, table: dict[str, Any], faults: list[str]) -> Board | None:
         compatible=keys.texts("recognise.compatible"),
         models=keys.texts("recognise.models"),
         systems=keys.texts("recognise.systems"),
+        token_command=_command(keys, "token_command"),
+        token_keyring=keys.text("token_keyring", form=_KEYRING_ENTRY, what="SERVICE/USER"),
+        api_key_command=_command(keys, "api_key_command"),
+        api_key_keyring=keys.text("api_key_keyring", form=_KEYRING_ENTRY, what="SERVICE/USER"),
         sources=keys.texts("sources"),
         notes=keys.texts("notes"),
     )
     keys.refuse_the_rest()
     faults += keys.faults
     return None if keys.faults else found
+
+
+def _command(keys: TomlKeys, key: str) -> str:
+    command = keys.text(key)
+    try:
+        shlex.split(command)
+    except ValueError as error:
+        keys.faults.append(f"{key} can't be split into words: {str(error).lower()}")
+    return command
+
+
+def _fault_of_file(path: Path) -> str:
+    """Why a file that names a program of this machine is not to be trusted; "" where only its owner could write it."""
+    status = path.stat()
+    if status.st_uid not in (os.geteuid(), 0):
+        return "it names a command, and belongs to somebody else"
+    return "it names a command, and everybody can write it (chmod o-w)" if status.st_mode & 0o002 else ""
 
 
 def _target(keys: TomlKeys) -> tuple[Target, bool]:

@@ -5,6 +5,7 @@
     │   ├── UnknownName                a board or host that nobody knows; carries the near misses
     │   ├── BadFile                    a TOML or state file with faults; carries all of them
     │   ├── BadToken                   a bot token that is missing or not `digits:35 characters`
+    │   ├── NoSecret                   a command, keyring or file that should give a token or key gives none
     │   ├── NoHost                     a board for which no host is remembered
     │   ├── NoPublicKey                no public key of the user's that a board could be given
     │   ├── ToolchainMissing           no Go that is new enough
@@ -72,6 +73,17 @@ class BadFile(UsageError):
 
 class BadToken(UsageError):
     """No bot token, or one that Telegram can't have given. The token itself is never in the message."""
+
+
+class NoSecret(UsageError):
+    """What should give a token or key gives none, or nothing that can be one; what it printed is never in the message.
+
+    `log` is what it wrote to its standard error; `extra` the extra of slimdeploy that is not installed, "" otherwise.
+    """
+
+    def __init__(self, problem: str, *, log: str = "", extra: str = "") -> None:
+        super().__init__(problem)
+        self.log, self.extra = log, extra
 
 
 class NoHost(UsageError):

@@ -21,7 +21,7 @@ def private_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SLIMDEPLOY_HOME", str(home / "slimdeploy"))
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
-    for name in ("SSH_AUTH_SOCK", "TELEGRAM_BOT_TOKEN", "FORCE_COLOR", "TTY_COMPATIBLE"):
+    for name in ("SSH_AUTH_SOCK", "TELEGRAM_BOT_TOKEN", "SLIMDEPLOY_API_KEY", "FORCE_COLOR", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
     return home
 

@@ -149,8 +149,9 @@ def login(board: Board) -> str:
 
 
 def document(board: Board) -> dict[str, object]:
-    """One board as JSON (docs/json.md)."""
-    return asdict(board) | {"target": str(board.target), "limits": board.limits.environment()}
+    """One board as JSON (docs/json.md), without where its user keeps token and key: that is nobody else's business."""
+    about = {name: value for name, value in asdict(board).items() if not name.endswith(("_command", "_keyring"))}
+    return about | {"target": str(board.target), "limits": board.limits.environment()}
 
 
 def collection() -> Collection:

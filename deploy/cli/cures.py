@@ -55,7 +55,13 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     errors.UnknownName: _near,
     errors.BadFile: lambda _: "Mend the file; boards/_example.toml explains every key of a board.",
     errors.BadToken: lambda _: (
-        "Get one from @BotFather, then: export TELEGRAM_BOT_TOKEN=…, or --token-file FILE (mode 0600)."
+        "Get one from @BotFather, then: export TELEGRAM_BOT_TOKEN=…, or --token-file FILE (mode 0600), "
+        "--token-command COMMAND, --token-keyring SERVICE/USER."
+    ),
+    errors.NoSecret: lambda error: (
+        f"Install what reads keyrings: pip install 'slimdeploy[{error.extra}]'."
+        if error.extra
+        else "Run it by hand and see: the secret has to be the first line that it prints."
     ),
     errors.NoHost: lambda error: (
         "Name one: --host root@ADDRESS; or remember it: "

@@ -17,6 +17,7 @@ from deploy.cli.ending import command
 from deploy.cli.options import help_for
 from deploy.cli.planning import Wishes, plan_for
 from deploy.cli.reaching import Place
+from deploy.cli.secret_sources import Sources
 from deploy.cli.taking import taker
 from deploy.cli.wording import PROGRAM
 from deploy.report import silent
@@ -39,6 +40,11 @@ from deploy.steps.face import Job
         "version",
         "prefix",
         "token_file",
+        "token_command",
+        "token_keyring",
+        "api_key_file",
+        "api_key_command",
+        "api_key_keyring",
         "base_url",
         "ca_file",
         "config_file",
@@ -74,6 +80,11 @@ def deploy(
     version: str = "",
     prefix: str = "",
     token_file: str = "",
+    token_command: str = "",
+    token_keyring: str = "",
+    api_key_file: str = "",
+    api_key_command: str = "",
+    api_key_keyring: str = "",
     base_url: str = "",
     ca_file: str = "",
     config_file: str = "",
@@ -112,7 +123,8 @@ def deploy(
         ldflags=ldflags,
         version=version,
         prefix=prefix,
-        token_file=token_file,
+        token=Sources(token_file, token_command, token_keyring),
+        api_key=Sources(api_key_file, api_key_command, api_key_keyring),
         base_url=base_url,
         ca_file=ca_file,
         config_file=config_file,

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import re
 import stat
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deploy.errors import BadFile, BadToken, UsageError
+from deploy.errors import BadFile, UsageError
 from deploy.model.layout import prefix_fault
 from deploy.model.limits import Limits
-from deploy.model.secret import Secret, token_fault
 from deploy.model.units import KIB, parse_size
 from deploy.model.verdict import Budget
 
@@ -35,6 +32,11 @@ HELP = {
     "token_file": "a file (mode 0600) that holds the bot token; else TELEGRAM_BOT_TOKEN, else you are asked",
     "password_file": "a file (mode 0600) with the login's password; else SLIMDEPLOY_PASSWORD, else you are asked",
     "no_password_login": "let nobody in by password any more, once a key has been proven to work",
+    "token_command": 'a command that prints the bot token, such as "pass show bot"; run without a shell',
+    "token_keyring": "SERVICE/USER: where the bot token lies in your keyring (pip install 'slimdeploy[keyring]')",
+    "api_key_file": "a file (mode 0600) with the key of the model that --config-file names; else SLIMDEPLOY_API_KEY",
+    "api_key_command": "a command that prints that key",
+    "api_key_keyring": "SERVICE/USER: where that key lies in your keyring",
     "budget": "what VmRSS plus its error bar is held to, such as 5MiB",
     "peak_budget": "what the peak (VmHWM) is held to; without it the peak is shown and not judged",
     "explain": "show every proof behind the verdict",
@@ -151,6 +153,27 @@ def private_file(text: str, flag: str) -> Path:
     return path
 
 
+# What is looked into, or written over, before the config is sent.
+_OBJECTS = (
+    ("gateway",),
+    ("channels",),
+    ("channels", "telegram"),
+    ("agents",),
+    ("agents", "defaults"),
+    ("providers",),
+    ("providers", "openai"),
+)
+
+
+def _is_object(table: Any, path: tuple[str, ...]) -> bool:
+    """Whether an object lies at `path`, or nothing; what lies in something else is not looked at."""
+    for key in path:
+        if not isinstance(table, dict):
+            return True
+        table = table.get(key, {})
+    return isinstance(table, dict)
+
+
 def settings(config_file: str) -> dict[str, Any]:
     """The JSON object in the user's config; {} without one. Raises UsageError or BadFile, never with what is in it."""
     if not config_file:
@@ -164,33 +187,7 @@ def settings(config_file: str) -> dict[str, Any]:
         raise BadFile(config_file, ["it is not UTF-8"]) from None
     if not isinstance(found, dict):
         raise BadFile(config_file, ["it is no JSON object in { }"])
-    channels = found.get("channels", {})
-    inner = {"channels": channels, "gateway": found.get("gateway", {})}
-    if isinstance(channels, dict):
-        inner["channels.telegram"] = channels.get("telegram", {})
-    faults = [f"{key} is no object in {{ }}" for key, value in inner.items() if not isinstance(value, dict)]
+    faults = [f"{'.'.join(path)} is no object in {{ }}" for path in _OBJECTS if not _is_object(found, path)]
     if faults:
         raise BadFile(config_file, faults)
     return found
-
-
-def bot_token(token_file: str, configured: str = "") -> Secret:
-    """The bot token from --token-file, else TELEGRAM_BOT_TOKEN, else `configured`, else asked for. Raises BadToken.
-
-    It is never taken from the command line: every user of a machine sees each other's argv.
-    """
-    if token_file:
-        path = private_file(token_file, "token-file")
-        token, origin = path.read_text(encoding="utf-8", errors="replace").strip(), token_file
-    elif "TELEGRAM_BOT_TOKEN" in os.environ:
-        token, origin = os.environ["TELEGRAM_BOT_TOKEN"].strip(), "TELEGRAM_BOT_TOKEN"
-    elif configured:
-        token, origin = configured, "channels.telegram.token of --config-file"
-    elif sys.stdin.isatty():
-        token, origin = getpass.getpass("Bot token (from @BotFather): ").strip(), "what you typed"
-    else:
-        raise BadToken("there is no bot token")
-    fault = token_fault(token)
-    if fault:
-        raise BadToken(f"{origin} is not a bot token: {fault}")
-    return Secret(token.encode("ascii"))

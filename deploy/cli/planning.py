@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from deploy.bundled import gateway_folder
 from deploy.cli import options
 from deploy.cli.reaching import Place
+from deploy.cli.secret_sources import Sources, api_key, bot_token
 from deploy.errors import UsageError
+from deploy.model.board import Board
 from deploy.model.gateway_config import GatewayConfig
 from deploy.model.secret import Secret
 from deploy.model.source import Source
 from deploy.service.detached import Detached
 from deploy.service.managers import NAMES
 from deploy.steps.face import Plan
+
+ANSWERED_BY_A_MODEL = "openai"
+"""What agents.defaults.provider says for the one provider that has a key (docs/gateway.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,8 @@ class Wishes:
     ldflags: str = ""
     version: str = ""
     prefix: str = ""
-    token_file: str = ""
+    token: Sources = field(default_factory=Sources)
+    api_key: Sources = field(default_factory=Sources)
     base_url: str = ""
     ca_file: str = ""
     config_file: str = ""
@@ -113,9 +120,9 @@ def _binary(root: Path, package: str) -> str:
 def _config(place: Place, wishes: Wishes) -> GatewayConfig:
     port = options.count(wishes.port, "port", most=65535) if wishes.port else place.board.health_port
     local = place.kept
-    own = options.settings(wishes.config_file)
+    own = _with_api_key(options.settings(wishes.config_file), place.board, wishes.api_key)
     settings = Secret(json.dumps(own).encode()) if own else None
-    if local is not None and not (wishes.base_url or wishes.token_file):
+    if local is not None and not (wishes.base_url or wishes.token):
         if wishes.ca_file:
             raise UsageError(f"--ca-file needs --base-url here: {place.board.name} trusts its own Bot API stand-in")
         return GatewayConfig(
@@ -131,9 +138,32 @@ def _config(place: Place, wishes: Wishes) -> GatewayConfig:
     if ca_pem is not None and b"-----BEGIN CERTIFICATE-----" not in ca_pem:
         raise UsageError(f"--ca-file: {wishes.ca_file} holds no PEM certificate")
     return GatewayConfig(
-        token=options.bot_token(wishes.token_file, str(own.get("channels", {}).get("telegram", {}).get("token", ""))),
+        token=bot_token(
+            wishes.token,
+            Sources(command=place.board.token_command, keyring=place.board.token_keyring),
+            str(own.get("channels", {}).get("telegram", {}).get("token", "")),
+        ),
         base_url=wishes.base_url.rstrip("/") or None,
         ca_pem=ca_pem,
         health_port=port,
         settings=settings,
     )
+
+
+def _with_api_key(settings: dict[str, Any], board: Board, flags: Sources) -> dict[str, Any]:
+    """The user's config with the model's key from elsewhere in it, where it names a model that is asked over HTTP."""
+    defaults = settings.get("agents", {}).get("defaults", {})
+    if defaults.get("provider") != ANSWERED_BY_A_MODEL:
+        if flags:
+            raise UsageError(
+                "the API key is for a model, and --config-file names none "
+                f'("agents": {{"defaults": {{"provider": "{ANSWERED_BY_A_MODEL}"}}}})'
+            )
+        return settings
+    key = api_key(flags, Sources(command=board.api_key_command, keyring=board.api_key_keyring))
+    if key is None:
+        return settings
+    providers = settings.get("providers", {})
+    openai = {name: value for name, value in providers.get("openai", {}).items() if name != "api_key_file"}
+    openai["api_key"] = key.reveal().decode("ascii")
+    return settings | {"providers": providers | {"openai": openai}}

@@ -46,6 +46,14 @@ class Board:
     """What its device tree's model, or a PC's maker and product, may be."""
     systems: tuple[str, ...] = ()
     """What a system may say that was built for it: OpenWrt's target, or the first line of issue(5)."""
+    token_command: str = ""
+    """What prints the bot token on the controller, run without a shell; "" where the user's file names none."""
+    token_keyring: str = ""
+    """SERVICE/USER of the bot token in the user's keyring."""
+    api_key_command: str = ""
+    """What prints the API key of the model that answers."""
+    api_key_keyring: str = ""
+    """SERVICE/USER of that key."""
     sources: tuple[str, ...] = ()
     """Where each fact comes from."""
     notes: tuple[str, ...] = ()

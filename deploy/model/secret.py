@@ -8,6 +8,10 @@ import re
 _NUMBER = re.compile(r"[0-9]{5,20}")
 _BOT_TOKEN = re.compile(_NUMBER.pattern + r":[A-Za-z0-9_-]{35}")
 
+_VISIBLE = re.compile(r"[!-~]+")
+_LONGEST_KEY = 4096
+"""As much as the gateway takes (maxString in gateway/internal/config)."""
+
 
 class Secret:
     """Bytes that mask themselves in `repr`, `str` and formatting; `reveal()` is called where they are sent."""
@@ -44,6 +48,20 @@ class Secret:
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a Secret is not to be pickled")
+
+
+def api_key_fault(key: str) -> str | None:
+    """Why `key` can't be an API key, as a clause without the key in it; None where it can stand in an HTTP header.
+
+    The form is the vendor's own; what a bearer token may hold is RFC 6750, section 2.1, here with all visible ASCII.
+    """
+    if not key:
+        return "it is empty"
+    if len(key) > _LONGEST_KEY:
+        return f"it has more than {_LONGEST_KEY} characters"
+    if not _VISIBLE.fullmatch(key):
+        return "it holds white space or characters outside ASCII"
+    return None
 
 
 def token_fault(token: str) -> str | None:

@@ -85,6 +85,10 @@ OTHER_VALUES: dict[str, str] = {
     "storage": '"eMMC"',
     "sources": '["a datasheet"]',
     "notes": '["another note"]',
+    "token_command": '"op read op://bot"',
+    "token_keyring": '"https://api.telegram.org/another"',
+    "api_key_command": '"op read op://model"',
+    "api_key_keyring": '"model/another"',
     "target.goarch": '"mipsle"',
     "target.variant": '"5"',
     "ram.size": '"512MiB"',
@@ -147,6 +151,10 @@ def test_what_the_example_says_of_ordinary_values_is_so(tmp_path: Path) -> None:
         "models",
         "systems",
         "limits.hard_bytes",
+        "token_command",
+        "token_keyring",
+        "api_key_command",
+        "api_key_keyring",
     }  # left out, nothing is known
     assert {field for field in example if example[field] != ordinary[field]} == own
 
