@@ -103,6 +103,26 @@ def test_a_deployment_ends_with_a_gateway_that_answers_and_a_second_one_changes_
     assert (measured.code, measured.document["verdict"]) == (0, "PASS")
 
 
+def test_a_token_that_a_command_prints_shows_nowhere_but_in_the_config(seat: Seat, tmp_path: Path) -> None:
+    del seat.run.settings["TELEGRAM_BOT_TOKEN"]
+    kept = tmp_path / "kept token"
+    kept.write_text(f"{TOKEN}\nlogin: me\n")
+    command = ("--token-command", f"cat '{kept}'")
+    code, document, err = seat.deploy("--no-measure", "--dry-run", *command)
+    assert code == 0, err
+    assert TOKEN not in json.dumps(document) + err and str(kept) not in json.dumps(document)
+    code, document, err = seat.deploy("--no-measure", *command)
+    assert code == 0, err
+    assert TOKEN not in json.dumps(document) + err
+    assert json.loads((seat.prefix / "config.json").read_text())["channels"]["telegram"]["token"] == TOKEN
+    code, document, err = seat.deploy(
+        "--no-measure", "--token-command", f"sh -c 'echo {TOKEN}; echo locked >&2; exit 3'"
+    )
+    assert (code, document["error"]["kind"]) == (2, "NoSecret")  # type: ignore[index]
+    assert TOKEN not in json.dumps(document) + err
+    assert seat.api.user_side.burst(3).complete
+
+
 def test_another_limit_restarts_the_gateway_and_pushes_nothing(seat: Seat) -> None:
     assert seat.deploy("--no-measure")[0] == 0
     before = seat.pid
