@@ -20,7 +20,8 @@ REFUSED = {
     "no_space": "Free some space on the board, or name a roomier folder with --prefix.",
     "no_hash_tool": "Put sha256sum (BusyBox has it) or openssl on the board.",
     "clock_off": "Set the board's clock: date -u -s '…' there, or let it run an NTP client; then deploy again.",
-    "no_ca_bundle": "Install ca-certificates on the board, or send a bundle with --ca-file bundle.pem.",
+    "no_ca_bundle": "Leave --ca board out, and what is needed is sent along; or install ca-certificates on the board, "
+    "or send a bundle with --ca-file bundle.pem.",
     "locked": f"Wait until it has ended. If it never will: {PROGRAM} unlock, with the same --board and --host.",
     "cannot_run": f"Nothing was stopped. Ask the board what it can run ({PROGRAM} boards.probe --host …), and hold its "
     "target against the board's TOML file.",

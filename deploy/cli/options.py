@@ -55,6 +55,8 @@ HELP = {
     "base_url": "a Bot API server of your own instead of https://api.telegram.org",
     "config_file": "a PicoClaw config (JSON, mode 0600) that goes along: allow_from, the model that answers, its key",
     "ca_file": "a PEM file with the CA certificates that the gateway shall trust, sent along",
+    "ca": "board: what the board trusts; trimmed: the roots that the hosts need; full: all of Mozilla's; "
+    "without it the board's, and trimmed where it has none",
     "port": "the port of the gateway's health page on the board's 127.0.0.1",
     "dry_run": "print what would be run, and change nothing",
     "measure": "leave the reading out",

@@ -14,15 +14,13 @@ from deploy.cli.reaching import Place
 from deploy.cli.secret_sources import Sources, api_key, bot_token
 from deploy.errors import UsageError
 from deploy.model.board import Board
-from deploy.model.gateway_config import GatewayConfig
+from deploy.model.gateway_config import ANSWERED_BY_A_MODEL, GatewayConfig
 from deploy.model.secret import Secret
 from deploy.model.source import Source
 from deploy.service.detached import Detached
 from deploy.service.managers import NAMES
+from deploy.steps.authorities import CHOICES
 from deploy.steps.face import Plan
-
-ANSWERED_BY_A_MODEL = "openai"
-"""What agents.defaults.provider says for the one provider that has a key (docs/gateway.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +37,7 @@ class Wishes:
     api_key: Sources = field(default_factory=Sources)
     base_url: str = ""
     ca_file: str = ""
+    ca: str = ""
     config_file: str = ""
     port: str = ""
     memory_limit: str = ""
@@ -55,6 +54,7 @@ def plan_for(place: Place, wishes: Wishes) -> Plan:
     command = _command(wishes)
     return Plan(
         board=board,
+        ca=_authorities(wishes),
         source=source_of(wishes, board.tags),
         limits=options.limits(
             board.limits, wishes.memory_limit, wishes.gc_percent, wishes.max_procs, wishes.hard_limit
@@ -77,6 +77,15 @@ def _service(place: Place, wishes: Wishes) -> str:
     if wishes.service not in ("", Detached.name):
         raise UsageError(f"{place.board.name} is this machine, whose {wishes.service} is not for a trial to change")
     return Detached.name
+
+
+def _authorities(wishes: Wishes) -> str:
+    """What --ca says. Raises UsageError."""
+    if wishes.ca and wishes.ca not in CHOICES:
+        raise UsageError(f"--ca takes {', '.join(CHOICES)}, and not {wishes.ca!r}")
+    if wishes.ca and wishes.ca_file:
+        raise UsageError("--ca and --ca-file both name what is to be trusted: take one of them")
+    return wishes.ca
 
 
 def _command(wishes: Wishes) -> tuple[str, ...] | None:
@@ -123,8 +132,8 @@ def _config(place: Place, wishes: Wishes) -> GatewayConfig:
     own = _with_api_key(options.settings(wishes.config_file), place.board, wishes.api_key)
     settings = Secret(json.dumps(own).encode()) if own else None
     if local is not None and not (wishes.base_url or wishes.token):
-        if wishes.ca_file:
-            raise UsageError(f"--ca-file needs --base-url here: {place.board.name} trusts its own Bot API stand-in")
+        if given := "--ca-file" if wishes.ca_file else "--ca" if wishes.ca else "":
+            raise UsageError(f"{given} needs --base-url here: {place.board.name} trusts its own Bot API stand-in")
         return GatewayConfig(
             token=local.token(),
             base_url=local.base_url,

@@ -40,7 +40,9 @@ class Configure:
             assert isinstance(script, Script)
             job.staged.append(path)
             change(job, script)
-        return " and ".join(path.rpartition("/")[2] for path in paths) + " written, mode 0600"
+        detail = " and ".join(path.rpartition("/")[2] for path in paths) + " written, mode 0600"
+        says = job.plan.config.ca_says
+        return f"{detail}; {says}" if says and job.layout.ca_file in paths else detail
 
     def undo(self, job: Job) -> None:
         """Remove what waits; after a switch it is Start that puts the old files back."""

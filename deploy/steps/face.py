@@ -41,6 +41,9 @@ class Plan:
     service: str = ""
     """The service manager that the user named; "" takes the host's own."""
 
+    ca: str = ""
+    """Which CA bundle the user named, one of `authorities.CHOICES`; "" lets what the board has decide."""
+
     @property
     def answers(self) -> bool:
         """Whether it answers on its health port: a gateway does, unless the tag `nohealth` leaves that out."""

@@ -14,6 +14,7 @@ from deploy.model.layout import Layout
 from deploy.model.target import ELF_OF_GOARCH, Target
 from deploy.service.managers import system_files
 from deploy.steps.asking import must
+from deploy.steps.authorities import settled
 from deploy.steps.face import Job, LocalCommand, Observer
 from deploy.transport.protocol import Script
 
@@ -66,6 +67,7 @@ class Preflight:
         completed = must(job.transport, preflight_script(_question(job), framing))
         facts = parse_preflight(framing, completed.stdout)
         job.facts = facts
+        job.plan = settled(job.plan, facts)
         refuse(job, facts, int(self.now()))
         place = facts.place
         kernel = f"{facts.system} {facts.kernel_release} {facts.machine}"
@@ -137,7 +139,7 @@ def refuse(job: Job, facts: HostFacts, now_s: int) -> None:
         raise Refused("clock_off", f"the board's clock says {when}; no TLS certificate will be valid there", host)
     if plan.command is not None:
         return  # what such a program trusts, and where it listens, is its own business
-    if not facts.ca_bundle and plan.config.ca_pem is None:
+    if not facts.ca_bundle and plan.config.ca_pem is None and plan.config.checked_hosts():
         raise Refused("no_ca_bundle", "the board has no CA bundle, so it can't check Telegram's certificate", host)
     if facts.port_taken and plan.answers:
         port = plan.config.health_port

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from program import Slimdeploy
+from program import REPOSITORY, Slimdeploy
 from servers import Server, free_port
 
 from deploy.model.secret import Secret
@@ -121,6 +121,29 @@ def test_a_token_that_a_command_prints_shows_nowhere_but_in_the_config(seat: Sea
     assert (code, document["error"]["kind"]) == (2, "NoSecret")  # type: ignore[index]
     assert TOKEN not in json.dumps(document) + err
     assert seat.api.user_side.burst(3).complete
+
+
+def test_the_gateway_trusts_what_was_sent_along_and_says_which_roots(seat: Seat, tmp_path: Path) -> None:
+    base_url, ca_file = seat.about_the_api[1], Path(seat.about_the_api[3])
+    seat.about_the_api = ("--base-url", base_url)
+    code, document, _ = seat.deploy("--no-measure", "--ca", "full")
+    assert (code, document["error"]["kind"]) == (4, "NotReady")  # type: ignore[index]
+    assert "unknown authority" in str(document), "Mozilla's list holds no authority of a test"
+
+    # A list of roots with the stand-in's authority in it.
+    package = tmp_path / "roots" / "certifi"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(f"def where() -> str:\n    return {str(ca_file)!r}\n")
+    seat.run.settings["PYTHONPATH"] = f"{package.parent}:{REPOSITORY}"
+    code, document, err = seat.deploy("--no-measure", "--ca", "trimmed")
+    assert code == 0, err + json.dumps(document, indent=1)
+    details = {step["title"]: step["detail"] for step in document["steps"]}  # type: ignore[attr-defined]
+    assert "it trusts all 1 roots of certifi" in details["Configure"]
+    assert "as which roots 127.0.0.1 needs is not known here" in details["Configure"]
+    assert (seat.prefix / "ca.pem").stat().st_mode & 0o777 == 0o600
+    assert seat.api.user_side.burst(3).complete
+    code, document, _ = seat.deploy("--no-measure", "--ca", "trimmed")
+    assert (code, document["changed"]) == (0, False)
 
 
 def test_another_limit_restarts_the_gateway_and_pushes_nothing(seat: Seat) -> None:

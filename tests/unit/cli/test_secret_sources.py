@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from deploy import catalogue
-from deploy.cli import planning, secret_sources
+from deploy.cli import secret_sources
 from deploy.cli.cures import cure
 from deploy.cli.ending import evidence_of
 from deploy.cli.planning import Wishes, plan_for
@@ -243,8 +243,3 @@ def test_no_board_that_comes_with_slimdeploy_runs_anything() -> None:
 def test_a_command_in_a_boards_file_that_cant_be_split_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="token_command can't be split into words: no closing quotation"):
         place_with(tmp_path, 'token_command = "pass \'show"')
-
-
-def test_the_model_is_called_as_the_gateway_calls_it() -> None:
-    text = (planning.gateway_folder() / "internal" / "config" / "answers.go").read_text()
-    assert f'echo, openai = "echo", "{planning.ANSWERED_BY_A_MODEL}"' in text
