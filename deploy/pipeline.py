@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from deploy.errors import HostError
 from deploy.interrupts import held_interrupts
 from deploy.steps.build import Build
+from deploy.steps.clock import SetClock
 from deploy.steps.configure import Configure
 from deploy.steps.face import Job, LocalCommand, Observer, Step, StepRecord
 from deploy.steps.measure import Measure, TakeReading
@@ -29,9 +30,13 @@ DEPLOY: tuple[Step, ...] = (
 )
 
 
-def deployment(take: TakeReading | None) -> tuple[Step, ...]:
-    """DEPLOY, then Measure with `take`; without one the deployment ends when it is verified."""
-    return (*DEPLOY, Measure(take)) if take else DEPLOY
+def deployment(take: TakeReading | None, *, set_clock: bool = False) -> tuple[Step, ...]:
+    """DEPLOY, then Measure with `take`; without one the deployment ends when it is verified.
+
+    With `set_clock` the clock is set right after Preflight: whether that can be done is to show before a build.
+    """
+    steps = (DEPLOY[0], SetClock(), *DEPLOY[1:]) if set_clock else DEPLOY
+    return (*steps, Measure(take)) if take else steps
 
 
 def carry_out(

@@ -19,7 +19,8 @@ REFUSED = {
     "(vm.overcommit_memory=1 in its sysctl.conf keeps it so), or add swap, zram for one.",
     "no_space": "Free some space on the board, or name a roomier folder with --prefix.",
     "no_hash_tool": "Put sha256sum (BusyBox has it) or openssl on the board.",
-    "clock_off": "Set the board's clock: date -u -s '…' there, or let it run an NTP client; then deploy again.",
+    "clock_off": "Deploy again with --set-clock, which sets it from this machine's, or let it run an NTP client.",
+    "clock_not_set": "Log in as root, whose it is to set; or let the board run an NTP client.",
     "no_ca_bundle": "Leave --ca board out, and what is needed is sent along; or install ca-certificates on the board, "
     "or send a bundle with --ca-file bundle.pem.",
     "locked": f"Wait until it has ended. If it never will: {PROGRAM} unlock, with the same --board and --host.",

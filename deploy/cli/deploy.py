@@ -48,6 +48,7 @@ from deploy.steps.face import Job
         "base_url",
         "ca_file",
         "ca",
+        "set_clock",
         "config_file",
         "port",
         "memory_limit",
@@ -89,6 +90,7 @@ def deploy(
     base_url: str = "",
     ca_file: str = "",
     ca: str = "",
+    set_clock: bool = False,
     config_file: str = "",
     port: str = "",
     memory_limit: str = "",
@@ -130,6 +132,7 @@ def deploy(
         base_url=base_url,
         ca_file=ca_file,
         ca=ca,
+        set_clock=set_clock,
         config_file=config_file,
         port=port,
         memory_limit=memory_limit,
@@ -147,7 +150,7 @@ def deploy(
         began_s = time.monotonic()
         with closing(where.connect(place)) as transport:
             job = Job(plan, transport)
-            steps = deployment(taker(place, held_to, burst) if measure else None)
+            steps = deployment(taker(place, held_to, burst) if measure else None, set_clock=plan.set_clock)
             with screen.steps() as observer:
                 if dry_run:
                     show_rehearsal(rehearse(steps, job, observer), screen, as_json=json)

@@ -57,6 +57,7 @@ HELP = {
     "ca_file": "a PEM file with the CA certificates that the gateway shall trust, sent along",
     "ca": "board: what the board trusts; trimmed: the roots that the hosts need; full: all of Mozilla's; "
     "without it the board's, and trimmed where it has none",
+    "set_clock": "set the board's clock from this machine's where it is off by more than a day",
     "port": "the port of the gateway's health page on the board's 127.0.0.1",
     "dry_run": "print what would be run, and change nothing",
     "measure": "leave the reading out",

@@ -38,6 +38,7 @@ class Wishes:
     base_url: str = ""
     ca_file: str = ""
     ca: str = ""
+    set_clock: bool = False
     config_file: str = ""
     port: str = ""
     memory_limit: str = ""
@@ -65,6 +66,7 @@ def plan_for(place: Place, wishes: Wishes) -> Plan:
         version=wishes.version,
         command=command,
         service=_service(place, wishes),
+        set_clock=wishes.set_clock and place.board.connection != "loopback",
     )
 
 

@@ -43,6 +43,8 @@ class Plan:
 
     ca: str = ""
     """Which CA bundle the user named, one of `authorities.CHOICES`; "" lets what the board has decide."""
+    set_clock: bool = False
+    """Whether a clock that is off is set, and no reason to refuse the board."""
 
     @property
     def answers(self) -> bool:

@@ -101,6 +101,11 @@ def describe_elf(elf: ElfIdentity) -> str:
     return f"{elf.bits}-bit {order}-endian {names.get(elf.machine, f'machine {elf.machine}')}"
 
 
+def date_of(clock_s: int) -> str:
+    """The day that a clock shows, in UTC, whatever it shows."""
+    return time.strftime("%Y-%m-%d", time.gmtime(min(max(0, clock_s), _LAST_DATE_S)))
+
+
 def refuse(job: Job, facts: HostFacts, now_s: int) -> None:
     """Raise Refused for the first thing that stands in the way; each reason has its cure in `deploy/cli/cures.py`."""
     host, plan, place = job.transport.host, job.plan, facts.place
@@ -134,9 +139,12 @@ def refuse(job: Job, facts: HostFacts, now_s: int) -> None:
         refuse_without_space(place.free_kib, needed_kib, place.mount_point, host)
     if not facts.tools & {"sha256sum", "openssl"}:
         raise Refused("no_hash_tool", "the board has neither sha256sum nor openssl to check what it received", host)
-    if abs(facts.clock_s - now_s) > CLOCK_TOLERANCE_S:
-        when = time.strftime("%Y-%m-%d", time.gmtime(min(max(0, facts.clock_s), _LAST_DATE_S)))
-        raise Refused("clock_off", f"the board's clock says {when}; no TLS certificate will be valid there", host)
+    if abs(facts.clock_s - now_s) > CLOCK_TOLERANCE_S and not plan.set_clock:
+        raise Refused(
+            "clock_off",
+            f"the board's clock says {date_of(facts.clock_s)}; no TLS certificate will be valid there",
+            host,
+        )
     if plan.command is not None:
         return  # what such a program trusts, and where it listens, is its own business
     if not facts.ca_bundle and plan.config.ca_pem is None and plan.config.checked_hosts():
