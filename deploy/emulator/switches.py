@@ -25,6 +25,9 @@ _PLAIN: dict[str, dict[str, Any]] = {
     "cgroup-v1": {"cgroup": "v1"},
     "swap-zram": {"swap_on_zram": True},
 }
+_IN_1970_S = 3600
+"""Not 0: Linux sets no clock to less than the time since boot (do_settimeofday64 in kernel/time/timekeeping.c)."""
+
 NAMES = (*_PLAIN, *(f"no-{name}" for name in _PROGRAMS), "flash-left=SIZE")
 """What people write."""
 
@@ -64,7 +67,7 @@ class Switches:
             "tmp_options": "noexec" if self.tmp_noexec else "exec",
             "ca_bundle": "1" if self.ca_bundle else "0",
             "make_only": "1" if make_only else "0",
-            "clock_s": "0" if self.clock_at_1970 else str(clock_s),
+            "clock_s": str(_IN_1970_S) if self.clock_at_1970 else str(clock_s),
             "without": " ".join(self.without),
             "cgroup": self.cgroup,
             "swap": "zram" if self.swap_on_zram else "",
