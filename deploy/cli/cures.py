@@ -63,7 +63,7 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     errors.NoSecret: lambda error: (
         f"Install what reads keyrings: pip install 'slimdeploy[{error.extra}]'."
         if error.extra
-        else "Run it by hand and see: the secret has to be the first line that it prints."
+        else "Run it by hand (a keyring: python -m keyring get SERVICE USER): the secret has to be its first line."
     ),
     errors.NoHost: lambda error: (
         "Name one: --host root@ADDRESS; or remember it: "

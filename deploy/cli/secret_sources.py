@@ -124,7 +124,9 @@ def _of_keyring(entry: str, origin: str) -> _Found:
         return _Found(_first_line(argv, f"{origin}: keyring"), f"the keyring's {entry}")
     except NoSecret as error:
         # keyring(1) says nothing at all of an entry that is not there.
-        if error.log or not error.problem.endswith(" status 1"):
+        if error.log:  # a traceback, whose last line says it
+            raise NoSecret(error.problem, log=error.log.rpartition("\n")[2]) from None
+        if not error.problem.endswith(" status 1"):
             raise
         raise NoSecret(f"{origin}: the keyring has no entry {entry}") from None
 

@@ -157,6 +157,10 @@ def test_a_secret_in_the_keyring_is_found_by_service_and_user(tmp_path: Path, mo
     with pytest.raises(NoSecret, match="has no entry") as caught:
         bot_token(Sources(keyring="https://telegram.org/another"))
     assert token("r") not in caught.value.log
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    with pytest.raises(NoSecret, match="keyring ended with status 1") as caught:
+        bot_token(Sources(keyring="https://telegram.org/bot"))
+    assert caught.value.log.startswith("keyring.errors.NoKeyringError: ") and "\n" not in caught.value.log
 
 
 def test_a_keyring_entry_has_a_service_and_a_user() -> None:
