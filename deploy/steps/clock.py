@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from deploy.board_shell.clock import parse_clock, set_clock_script
 from deploy.errors import Refused
 from deploy.model.display import clean
-from deploy.steps.asking import must
+from deploy.steps.asking import change
 from deploy.steps.face import Job, LocalCommand, Observer
 from deploy.steps.preflight import CLOCK_TOLERANCE_S, date_of
 from deploy.transport.protocol import Script
@@ -38,7 +38,7 @@ class SetClock:
     def run(self, job: Job, observer: Observer) -> str:
         """Set it and read it back. Raises Refused where it did not take."""
         before_s = job.known.clock_s
-        completed = must(job.transport, set_clock_script(int(self.now())))
+        completed = change(job, set_clock_script(int(self.now())))
         says_s = parse_clock(completed.stdout)
         if abs(says_s - self.now()) > TOOK_S:
             why = clean(completed.stderr).strip().rpartition("\n")[2]

@@ -16,7 +16,7 @@ from deploy.steps.preflight import CLOCK_TOLERANCE_S, Preflight
 from deploy.transport.protocol import Completed
 
 AT_1970 = replace(BLANK, clock_s=42)
-SET = "set the clock"
+SET, LET_GO = "set the clock", "let go of the board"
 STEPS = (Preflight(now=lambda: NOW_S), SetClock(now=lambda: NOW_S))
 ASKED = replace(plan_of(), set_clock=True)
 
@@ -27,10 +27,11 @@ def test_it_is_part_of_a_deployment_only_where_it_was_asked_for_and_comes_before
 
 
 def test_a_clock_at_1970_is_set_and_read_back(tmp_path: Path) -> None:
-    answers = good_answers(artifact_in(tmp_path), ASKED, AT_1970) | {SET: f"clock {NOW_S + 3}\n".encode()}
+    answers = good_answers(artifact_in(tmp_path), ASKED, AT_1970) | {LET_GO: b"", SET: f"clock {NOW_S + 3}\n".encode()}
     job, board = job_on(None, None, answers, ASKED)
     records = carry_out(STEPS, job, Silent())
-    assert board.titles == [ASK, SET]
+    assert board.titles == [ASK, SET, LET_GO]
+    assert "take_lock" in board.scripts[1].text, "nobody sets the clock while another deploys"
     assert "date -u -s '2025-10-09 08:53:20'" in board.scripts[1].text
     assert records[1].detail.startswith("it said 1970-01-01, and says 2025-10-09 now")
     assert job.known.clock_s == NOW_S + 3
@@ -48,7 +49,7 @@ def test_a_clock_that_is_right_to_a_day_is_left_alone(off_s: int, tmp_path: Path
 @pytest.mark.parametrize("says_s", [42, NOW_S - TOOK_S - 1, NOW_S + TOOK_S + 1])
 def test_a_clock_that_did_not_take_is_refused_with_what_date_said(says_s: int, tmp_path: Path) -> None:
     told = Completed(0, f"clock {says_s}\n".encode(), b"date: can't set date: Operation not permitted\n", 0.1)
-    answers = good_answers(artifact_in(tmp_path), ASKED, AT_1970) | {SET: told}
+    answers = good_answers(artifact_in(tmp_path), ASKED, AT_1970) | {LET_GO: b"", SET: told}
     job, _ = job_on(None, None, answers, ASKED)
     with pytest.raises(Refused, match=r"still says .* \(date: can\'t set date: Operation not permitted\)") as caught:
         carry_out(STEPS, job, Silent())
