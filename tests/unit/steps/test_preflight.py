@@ -96,6 +96,8 @@ REASONS: dict[str, dict[str, Any]] = {
 
 OTHERS = {"broken_release", "locked", "cannot_run", "changed_meanwhile", "service_taken", "no_target"}
 """Of later steps, and of the probe."""
+OTHERS |= {"clock_not_set"}  # of --set-clock
+OTHERS |= {"needs_root", "no_such_tool", "no_zram", "no_swap_here", "password_login", "wrong_account", "not_a_folder"}
 
 
 def test_every_reason_that_has_a_cure_is_reached_here() -> None:
