@@ -34,6 +34,7 @@ REFUSED = {
     "no_zram": "Its kernel has no zram; --swap SIZE may do instead.",
     "no_swap_here": "Leave --swap out, or try --zram SIZE, which needs no storage.",
     "password_login": "Turn it off by hand, in whatever starts the SSH server there, or leave --no-password-login out.",
+    "sshd_faults": "Mend it first: sshd -t on the board tells what is wrong.",
     "wrong_account": "Choose another name: --user picoclaw.",
     "not_a_folder": "Name another folder: --prefix /opt/picoclaw.",
     "port_taken": "Choose another port for the gateway's health page: --port 8081.",

@@ -14,7 +14,7 @@ from deploy.board_shell.framing import Section
 from deploy.board_shell.probe_text import pairs
 from deploy.board_shell.quoting import quote_path
 from deploy.board_shell.shell_functions import FLUSH
-from deploy.provisioning.wish import Already, Change, Impossible, Judged
+from deploy.provisioning.wish import Already, Change, Impossible, Judged, script
 from deploy.transport.protocol import Script
 
 # What adduser of Debian, useradd of shadow and BusyBox's all take.
@@ -56,7 +56,7 @@ for t in useradd adduser; do command -v $t >/dev/null 2>&1 && echo "tool $t"; do
         by = f"with {tool}" if tool else "by lines in /etc/passwd: it has neither useradd nor adduser"
         return Change(
             f"make a system user {self.value} ({by})",
-            Script(f"make the user {self.value}", self._script(tool)),
+            script(f"make the user {self.value}", self._script(tool)),
         )
 
     def _script(self, tool: str) -> str:
@@ -132,4 +132,4 @@ elif [ -e "$p" ]; then echo 'is file'; fi
     def _script(self) -> Script:
         owner = f'chown {self.owner}: "$p" &&' if self.owner else ""
         text = f'umask 022\np={quote_path(self.path)}\nmkdir -p "$p" && {owner} chmod u=rwx,go-w "$p"\n'
-        return Script(f"make the folder {self.path}", text)
+        return script(f"make the folder {self.path}", text)

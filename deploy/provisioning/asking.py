@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from deploy.board_shell.framing import Framing, parse
 from deploy.board_shell.probe_text import one_line
 from deploy.errors import BadAnswer, CommandFailed, Refused
-from deploy.provisioning.wish import Already, Change, Impossible, Judged, Wish
+from deploy.provisioning.wish import TOOLS_LIE_IN, Already, Change, Impossible, Judged, Wish
 from deploy.steps.asking import must
 from deploy.transport.protocol import Script, Transport
 
 _LOGIN = "login"
-_TOOLS_LIE_IN = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ def question_script(framing: Framing, wishes: Sequence[Wish]) -> Script:
     """The one script that asks for all of it; it changes nothing."""
     asked = framing.section(_LOGIN, 'id -u; id -un 2>/dev/null || echo "$USER"')
     asked += "".join(framing.section(wish.name, wish.question()) for wish in wishes)
-    text = framing.prelude() + _TOOLS_LIE_IN + asked + framing.close()
+    text = framing.prelude() + TOOLS_LIE_IN + asked + framing.close()
     return Script(title="ask what is so already", text=text, changes=False)
 
 

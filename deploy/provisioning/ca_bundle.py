@@ -14,8 +14,7 @@ from deploy.board_shell.probe_text import one_line
 from deploy.board_shell.shell_functions import HASH
 from deploy.errors import Unsupported
 from deploy.model.units import show_bytes
-from deploy.provisioning.wish import PUT, Already, Change, Judged
-from deploy.transport.protocol import Script
+from deploy.provisioning.wish import PUT, Already, Change, Judged, script
 
 _PATH = CA_BUNDLES[0]
 _BEGINS = re.compile(rb"^-----BEGIN CERTIFICATE-----$", re.MULTILINE)
@@ -43,7 +42,7 @@ done; :
             return Already(f"it has {found}")
         count = len(_BEGINS.findall(self.pem))
         title = f"send {count} CA certificates ({show_bytes(len(self.pem))}) to {_PATH}"
-        return Change(title, Script("send the CA certificates", self._script(), payload=self.pem, deadline_s=120.0))
+        return Change(title, script("send the CA certificates", self._script(), payload=self.pem, deadline_s=120.0))
 
     def _script(self) -> str:
         # Where the board can hash, what arrived is what was sent.

@@ -8,8 +8,7 @@ from typing import ClassVar
 
 from deploy.board_shell.framing import Section
 from deploy.board_shell.probe_text import pairs
-from deploy.provisioning.wish import PUT, Already, Change, Judged
-from deploy.transport.protocol import Script
+from deploy.provisioning.wish import PUT, Already, Change, Judged, script
 
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
@@ -47,7 +46,7 @@ else printf 'file %s\\n' "$(grep -v '^#' /etc/hostname 2>/dev/null | head -n 1)"
         if kernel == self.value:
             now = "it is called so only until its next start"
         # Where the file of addresses has a line for the name (Debian's manual, section 5.1.1), the new one goes first.
-        script = f"""\
+        text = f"""\
 {PUT}umask 022
 if command -v uci >/dev/null 2>&1; then
     uci set 'system.@system[0].hostname={self.value}' && uci commit system || exit 1
@@ -58,4 +57,4 @@ if grep -q "$own" /etc/hosts 2>/dev/null && ! grep "$own" /etc/hosts | grep -q -
 fi
 printf '%s\\n' {self.value} >/proc/sys/kernel/hostname
 """
-        return Change(f"name it {self.value} ({now})", Script(f"name it {self.value}", script))
+        return Change(f"name it {self.value} ({now})", script(f"name it {self.value}", text))

@@ -12,7 +12,7 @@ from typing import ClassVar
 from deploy.board_shell.framing import Section
 from deploy.board_shell.probe_text import pairs
 from deploy.provisioning.ssh_server import SERVER
-from deploy.provisioning.wish import PUT, Already, Change, Impossible, Judged
+from deploy.provisioning.wish import PUT, Already, Change, Impossible, Judged, script
 from deploy.transport.protocol import Script
 
 _BEFORE = "/etc/slimdeploy-before"
@@ -50,7 +50,7 @@ _UNDO = f"""\
 read -r path <{_BEFORE}/path || exit 1
 if [ -e {_BEFORE}/file ]; then cp -p {_BEFORE}/file "$path.part" && mv -f "$path.part" "$path" || exit 1
 else rm -f "$path"; fi
-sh {_BEFORE}/reload
+[ ! -e {_BEFORE}/reloaded ] || sh {_BEFORE}/reload
 sleep 1
 rm -rf {_BEFORE}
 """
@@ -71,12 +71,14 @@ keep() {{
     ) </dev/null >/dev/null 2>&1 &
     umask 022
 }}
+reload() {{ >{_BEFORE}/reloaded && sh {_BEFORE}/reload; }}
 undo() {{ sh {_BEFORE}/undo; exit 1; }}
 """
 
 _OPENSSH_CHANGE = """\
-reload="kill -HUP $listener"
-[ -n "$listener" ] || reload=:
+# A listener that is told to read settings with a fault in them ends.
+reload=:
+[ -z "$listener" ] || reload="sshd -t -f '$sshd_config' && kill -HUP $listener"
 lines='PasswordAuthentication no'
 for k in KbdInteractiveAuthentication ChallengeResponseAuthentication; do
     [ -z "$(sshd_says "$(echo $k | tr A-Z a-z)")" ] || lines="$lines
@@ -101,7 +103,7 @@ if [ ! -e "$own" ]; then # something before the Include says otherwise, or there
         put "$sshd_config" || undo
     keys_only || undo
 fi
-$reload
+reload || undo
 """
 
 _DROPBEAR_CHANGE = """\
@@ -121,7 +123,7 @@ else
     { [ ! -r "$options_file" ] || cat "$options_file"; echo "$line"; } |
         put "$options_file" || undo
 fi
-( trap '' HUP; exec $restart ) </dev/null >/dev/null 2>&1 || undo
+( trap '' HUP; reload ) </dev/null >/dev/null 2>&1 || undo
 """
 
 
@@ -141,7 +143,8 @@ openssh)
     for k in passwordauthentication kbdinteractiveauthentication challengeresponseauthentication; do
         printf 'takes %s\\n' "$(sshd_says $k)"
     done
-    echo "place $sshd_config" ;;
+    echo "place $sshd_config"
+    [ "$(id -u)" != 0 ] || sshd -t -f "$sshd_config" 2>/dev/null || echo 'fault yes' ;;
 dropbear)
     case " $arguments " in *' -s '*) echo 'takes no' ;; *) echo 'takes yes' ;; esac
     echo "place $options_file" ;;
@@ -157,17 +160,19 @@ esac
             return Impossible("password_login", "its SSH server is neither OpenSSH nor Dropbear")
         if takes and "yes" not in takes:
             return Already(f"its SSH server ({server}) takes keys alone")
+        if "fault" in said:
+            return Impossible("sshd_faults", f"{place} has faults: at its next reload its SSH server would end")
         if server == "dropbear" and not place:
             return Impossible("password_login", "its Dropbear is started by no script whose options can be set")
         change = _OPENSSH_CHANGE if server == "openssh" else _DROPBEAR + _DROPBEAR_CHANGE
-        script = Script("turn password login off", PUT + SERVER + _KEEP + change + "sleep 1\n", deadline_s=60.0)
-        return Change(f"turn password login off, once a key is proven to work (in {place})", script)
+        made = script("turn password login off", PUT + SERVER + _KEEP + change + "sleep 1\n", deadline_s=60.0)
+        return Change(f"turn password login off, once a key is proven to work (in {place})", made)
 
     def undo(self) -> Script:
         """Put the server back as it was, where the change is not settled."""
         text = f"[ ! -e {_BEFORE}/undo ] || exec sh {_BEFORE}/undo\n"
-        return Script("put password login back as it was", text, deadline_s=60.0)
+        return script("put password login back as it was", text, deadline_s=60.0)
 
     def settle(self) -> Script:
         """It stays as it is: the guard finds nothing to put back."""
-        return Script("keep password login off", f"rm -rf {_BEFORE}\n")
+        return script("keep password login off", f"rm -rf {_BEFORE}\n")

@@ -16,8 +16,7 @@ from deploy.board_shell.quoting import quote
 from deploy.board_shell.shell_functions import FLUSH
 from deploy.model.public_key import PublicKey
 from deploy.provisioning.ssh_server import SERVER
-from deploy.provisioning.wish import Already, Change, Impossible, Judged
-from deploy.transport.protocol import Script
+from deploy.provisioning.wish import Already, Change, Impossible, Judged, script
 
 # Sets $file. %h, %u and %% are sshd_config(5)'s TOKENS, as far as a path of keys has them in the field.
 _FILE = (
@@ -72,7 +71,7 @@ for f in "$HOME" "${{file%/*}}" "$file"; do loose "$f" && echo 'has loose'; done
         title = f"put your key {self.key} into {file}"
         if "loose" in has:
             title += ", and take from others the right to write there: the server would not trust it"
-        return Change(title, Script("put the key on the board", self._script(self.key)))
+        return Change(title, script("put the key on the board", self._script(self.key)))
 
     def _script(self, key: PublicKey) -> str:
         return f"""\

@@ -14,8 +14,7 @@ from deploy.board_shell.framing import Section
 from deploy.board_shell.probe_text import pairs
 from deploy.model.units import KIB, show_kib
 from deploy.provisioning import boot_hook
-from deploy.provisioning.wish import Already, Change, Impossible, Judged
-from deploy.transport.protocol import Script
+from deploy.provisioning.wish import Already, Change, Impossible, Judged, script
 
 FILE = "/slimdeploy.swap"
 
@@ -95,7 +94,7 @@ for t in mkswap swapon swapoff; do command -v $t >/dev/null 2>&1 || echo "lacks 
                 return Already("no swap on its storage")
             return self._lacks(said) or Change(
                 f"turn swap off ({said.names or 'what its next start would bring'})",
-                Script("turn swap off", self._off(), deadline_s=300.0),
+                script("turn swap off", self._off(), deadline_s=300.0),
             )
         if said.total_kib >= self.kib - _PAGE_KIB and (not own or said.boot != "no"):
             return Already(f"{show_kib(said.total_kib)} of swap: {said.names}{said.until if own else ''}")
@@ -108,8 +107,8 @@ for t in mkswap swapon swapoff; do command -v $t >/dev/null 2>&1 || echo "lacks 
         if room < self.kib + _SPARE_KIB:
             return Impossible("no_swap_here", f"its storage has {show_kib(room)} free, too few for the swap file")
         now = said.names or "there is none now"
-        script = Script("make the swap file", self._on(), deadline_s=60.0 + self.kib / KIB)  # 1 MiB/s is an old card
-        return Change(f"make {show_kib(self.kib)} of swap in {FILE} ({now})", script)
+        made = script("make the swap file", self._on(), deadline_s=60.0 + self.kib / KIB)  # 1 MiB/s is an old card
+        return Change(f"make {show_kib(self.kib)} of swap in {FILE} ({now})", made)
 
     def _lacks(self, said: _Said) -> Impossible | None:
         lacks = said.pairs.get("lacks", ())
@@ -166,16 +165,16 @@ for t in mkswap swapon swapoff; do command -v $t >/dev/null 2>&1 || echo "lacks 
         if not self.kib:
             if not said.swaps and said.boot == "no":
                 return Already("no swap in compressed memory")
-            script = Script("turn zram off", boot_hook.HOOK + _ZRAM_OFF + "unhook zram\n", deadline_s=300.0)
-            return Change(f"turn zram off ({said.names or 'what its next start would bring'})", script)
+            made = script("turn zram off", boot_hook.HOOK + _ZRAM_OFF + "unhook zram\n", deadline_s=300.0)
+            return Change(f"turn zram off ({said.names or 'what its next start would bring'})", made)
         if said.total_kib >= self.kib - _PAGE_KIB:
             return Already(f"{show_kib(said.total_kib)} of zram: {said.names}{said.until}")
         if lacks:
             return Impossible("no_such_tool", f"it lacks {' and '.join(lacks)}")
         if "can" not in said.pairs:
             return Impossible("no_zram", "its kernel has no zram, built in or as a module")
-        script = Script("set zram up", self._on(), deadline_s=120.0)
-        return Change(f"set {show_kib(self.kib)} of zram up ({said.names or 'there is none now'})", script)
+        made = script("set zram up", self._on(), deadline_s=120.0)
+        return Change(f"set {show_kib(self.kib)} of zram up ({said.names or 'there is none now'})", made)
 
     def _on(self) -> str:
         return f"""\

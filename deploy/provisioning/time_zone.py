@@ -19,7 +19,7 @@ from deploy.board_shell.framing import Section
 from deploy.board_shell.probe_text import pairs
 from deploy.board_shell.quoting import quote
 from deploy.errors import BadAnswer, UnknownName, Unsupported
-from deploy.provisioning.wish import PUT, Already, Change, Judged
+from deploy.provisioning.wish import PUT, Already, Change, Judged, script
 from deploy.transport.protocol import Script
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}")
@@ -95,7 +95,7 @@ ln -s {file} /etc/localtime.part && mv -f /etc/localtime.part /etc/localtime || 
 set -- /lib/ld*-uClibc*
 if [ -e /etc/TZ ] || [ -e "$1" ]; then printf '%s\\n' {quote(self.posix)} | put /etc/TZ || exit 1; fi
 """
-        return Script(f"set the time zone {self.value}", text, payload=b"" if has_own else self.rules)
+        return script(f"set the time zone {self.value}", text, payload=b"" if has_own else self.rules)
 
 
 def time_zone(text: str) -> TimeZone:

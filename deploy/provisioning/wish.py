@@ -25,6 +25,15 @@ put() {
 """put FILE: standard input becomes the file, whole or not at all; also after a power cut."""
 
 
+TOOLS_LIE_IN = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin\n"
+"""An SSH server's PATH may leave out where a system's tools lie (Dropbear's DEFAULT_PATH in its default_options.h)."""
+
+
+def script(title: str, text: str, payload: bytes | None = None, deadline_s: float = 30.0) -> Script:
+    """A script that finds the system's tools."""
+    return Script(title, TOOLS_LIE_IN + text, payload, deadline_s=deadline_s)
+
+
 @dataclass(frozen=True, slots=True)
 class Already:
     """The wish is fulfilled; `reason` says by what, as a clause for people."""

@@ -57,9 +57,9 @@ def user_key(private_home: Path) -> Path:
 class Provision:
     """The command, pointed at one board."""
 
-    def __init__(self, slimdeploy: Slimdeploy, board: WholeBoard) -> None:
+    def __init__(self, slimdeploy: Slimdeploy, board: WholeBoard, user: str = "root") -> None:
         self._slimdeploy = slimdeploy
-        self._host = ("--host", board.address, "--accept-new-host-key")
+        self._host = ("--host", board.address.replace("root@", f"{user}@"), "--accept-new-host-key")
 
     def __call__(self, *flags: str, password: str | None = PASSWORD) -> Ended:
         more = {} if password is None else {"SLIMDEPLOY_PASSWORD": password}
@@ -137,6 +137,23 @@ def test_a_wrong_password_changes_nothing_and_says_so(
     assert not (board.home / ".ssh").exists() and board.run("hostname") == "board"
 
 
+def test_a_login_that_is_not_root_gets_its_key_and_a_folder_of_its_own_and_no_more(
+    board: WholeBoard, slimdeploy: Slimdeploy, user_key: Path
+) -> None:
+    provision = Provision(slimdeploy, board, "pi")
+    refused = provision("--yes", "--hostname", "other", "--user", "picoclaw", "--swap", "off")
+    assert refused.code == 4 and "only root can name it other" in refused.err and "--host root@" in refused.err
+    assert "only root can make a system user picoclaw" in " ".join(refused.err.split())
+    assert board.run("ls -A /run/pi; hostname").split() == ["board"], "nothing at all was changed"
+    ended = provision("--yes", "--prefix", "~/.picoclaw")
+    assert ended.code == 0 and "as pi, by password" in ended.out, ended.err
+    assert board.run("ls -ldn /run/pi/.ssh /run/pi/.picoclaw | cut -d ' ' -f 1,3").splitlines() == [
+        "drwxr-xr-x 1000",
+        "drwx------ 1000",
+    ]
+    assert set(provision.states("--prefix", "~/.picoclaw").values()) == {"already"}
+
+
 def test_a_dry_run_prints_every_script_and_changes_nothing(
     board: WholeBoard, slimdeploy: Slimdeploy, user_key: Path, tmp_path: Path
 ) -> None:
@@ -210,13 +227,46 @@ def test_password_login_is_put_back_where_no_key_opens_the_server_any_more(
     assert again.code == 0 and "as root, by password" in again.out, again.err
 
 
+@pytest.mark.parametrize("case", ["said before the Include", "no Include at all"])
+def test_openssh_is_told_where_the_first_value_counts(
+    case: str, make_board: Make, slimdeploy: Slimdeploy, user_key: Path
+) -> None:
+    board = make_board("OpenSSH", "UsePAM no")
+    settings = board.etc / "ssh" / "sshd_config"
+    included = "PasswordAuthentication yes\nInclude" if case.startswith("said") else "# Include"
+    settings.write_text(settings.read_text().replace("Include", included, 1))
+    owner = settings.read_text()
+    ended = Provision(slimdeploy, board)("--no-password-login", "--yes")
+    assert ended.code == 0 and "one by password is refused" in " ".join(ended.out.split()), ended.err
+    assert settings.read_text().endswith(owner) and "PasswordAuthentication no\n" in settings.read_text()
+    assert list((board.etc / "ssh" / "sshd_config.d").iterdir()) == []
+
+
+def test_openssh_settings_that_are_broken_are_not_loaded(
+    make_board: Make, slimdeploy: Slimdeploy, user_key: Path
+) -> None:
+    board = make_board("OpenSSH", "UsePAM no")
+    provision, settings = Provision(slimdeploy, board), board.etc / "ssh" / "sshd_config"
+    script = password_login_script(provision)
+    settings.write_text(settings.read_text() + "NoSuchKeyword yes\n")
+    owner = settings.read_text()
+    ended = provision("--no-password-login", "--yes")
+    assert ended.code == 4 and "sshd -t on the board tells what is wrong" in ended.err, ended.err
+    assert provision("--yes").code == 0
+    with closing(ssh.connect(replace(board.server.host, key_file=str(user_key)))) as transport:
+        done = transport.run(Script("as if they broke after the question", script, deadline_s=20))
+    assert done.exit_status != 0 and b"NoSuchKeyword" in done.stderr
+    assert settings.read_text() == owner and list((board.etc / "ssh" / "sshd_config.d").iterdir()) == []
+    # A server that had been told to read them would be gone now.
+    assert provision("--dry-run").code == 0
+
+
 def test_the_board_puts_password_login_back_by_itself_where_nobody_settles_it(
     board: WholeBoard, slimdeploy: Slimdeploy, user_key: Path
 ) -> None:
     provision = Provision(slimdeploy, board)
     assert provision("--yes").code == 0
-    dry = provision("--no-password-login", "--dry-run", "--json", password=None).document
-    script = next(each["script"] for each in dry["wishes"] if each["name"] == "password_login")
+    script = password_login_script(provision)
     assert f"sleep {GUARD_S}" in script
     host = replace(board.server.host, key_file=str(user_key))
     with closing(ssh.connect(host)) as transport:
@@ -238,6 +288,12 @@ def test_on_a_terminal_the_password_is_asked_for_unseen_and_every_change_confirm
     assert "as you said" in said and PASSWORD not in said and not (board.home / ".ssh").exists()
     said = on_a_terminal(slimdeploy, command, (("kept nowhere): ", PASSWORD), ("[y/N] ", "y")))
     assert "Make these 2 changes?" in said and board.run("hostname") == "lichee-2"
+
+
+def password_login_script(provision: Provision) -> str:
+    """What a dry run prints, which is what would run."""
+    dry = provision("--no-password-login", "--dry-run", "--json").document
+    return next(str(each["script"]) for each in dry["wishes"] if each["name"] == "password_login")
 
 
 def on_a_terminal(

@@ -1,4 +1,4 @@
-"""A board in namespaces of this machine: its own /etc, root's home, hostname and processes; root logs in by password.
+"""A board in namespaces of this machine: its own /etc, homes, hostname and processes; root and pi have a password.
 
 What is provisioned there is changed for real, with this machine's useradd and SSH servers, and none of it here.
 """
@@ -26,7 +26,8 @@ mount --make-rprivate /
 mount --bind "$folder/etc" /etc
 mount --bind "$folder/home" /root
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/sshd
+mkdir -p /run/sshd /run/pi
+chown 1000:1000 /run/pi
 mount --bind "$folder/empty" /usr/share/zoneinfo 2>/dev/null || :
 hostname board
 "$folder/start"
@@ -107,9 +108,12 @@ def _system(etc: Path) -> None:
         check=True,
     ).stdout.strip()
     nobody = "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n"
-    (etc / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n" + nobody)
-    (etc / "group").write_text("root:x:0:\nshadow:x:42:\nnogroup:x:65534:\n")
-    (etc / "shadow").write_text(f"root:{crypt}:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n")
+    logins = "root:x:0:0:root:/root:/bin/sh\npi:x:1000:1000::/run/pi:/bin/sh\n"
+    (etc / "passwd").write_text(logins + nobody)
+    (etc / "group").write_text("root:x:0:\npi:x:1000:\nshadow:x:42:\nnogroup:x:65534:\n")
+    (etc / "shadow").write_text(
+        f"root:{crypt}:19000:0:99999:7:::\npi:{crypt}:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n"
+    )
     (etc / "shadow").chmod(0o640)
     (etc / "gshadow").write_text("root:*::\n")
     (etc / "shells").write_text("/bin/sh\n")

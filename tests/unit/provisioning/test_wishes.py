@@ -176,6 +176,7 @@ def test_what_is_not_so_is_to_be_changed(wish: Wish, text: str, title: str) -> N
         (Zram(65536), "boot no", "no_zram"),
         (PasswordLogin(), "server \nplace", "password_login"),
         (PasswordLogin(), "server dropbear\ntakes yes\nplace", "password_login"),
+        (PasswordLogin(), "server openssh\ntakes yes\nplace /etc/ssh/sshd_config\nfault yes", "sshd_faults"),
         (TakenKey(KEY), "file none", "password_login"),
         (TakenKey(KEY), "file /etc/keys/me\nhas lock", "needs_root"),
     ],
