@@ -53,6 +53,7 @@ else rm -f "$path"; fi
 [ ! -e {_BEFORE}/reloaded ] || sh {_BEFORE}/reload
 sleep 1
 rm -rf {_BEFORE}
+sync
 """
 
 # keep FILE RELOAD: what was there before, and a guard that puts it back after a while, whoever is gone by then.

@@ -30,8 +30,8 @@ TOOLS_LIE_IN = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin\n"
 
 
 def script(title: str, text: str, payload: bytes | None = None, deadline_s: float = 30.0) -> Script:
-    """A script that finds the system's tools."""
-    return Script(title, TOOLS_LIE_IN + text, payload, deadline_s=deadline_s)
+    """A script that finds the system's tools, and whose changes are on the storage when it ends, renamings too."""
+    return Script(title, f"{TOOLS_LIE_IN}trap sync EXIT\n{text}", payload, deadline_s=deadline_s)
 
 
 @dataclass(frozen=True, slots=True)

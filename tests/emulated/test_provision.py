@@ -105,7 +105,6 @@ def test_a_new_board_becomes_ready_by_one_command_and_stays_so(
     assert board.refuses_strangers()
 
     # What is on its flash comes back at its next start; the emulator names it anew, and puts its own key there.
-    subprocess.run([*ssh, "sync"], timeout=60, check=True)
     boots = board.ask("boots")["boots"]
     board.ask("power_cut")
     board.wait_for_boot(boots + 1)
