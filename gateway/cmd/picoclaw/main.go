@@ -16,6 +16,7 @@ const (
 	exitUsage      = 2
 	exitNotRunning = 3  // of status, as are the next and 0: LSB Core 5.0, "Init Script Actions"
 	exitUnknown    = 4  // of status: it can't be told
+	exitData       = 65 // EX_DATAERR of sysexits.h, of patch: the patch is no good
 	exitConfig     = 78 // EX_CONFIG of sysexits.h
 )
 
@@ -26,12 +27,14 @@ const usage = `picoclaw: a Telegram bot gateway for tiny boards
   picoclaw version [--json]                 which version this is, and how it was built
   picoclaw simulate [--burst N] [--kinds LIST] [--json]
                                             what N messages take, without a network; also SIMULATE=1 BURST=N picoclaw gateway
+  picoclaw patch OLD                        the program that a patch on standard input makes of OLD, to standard output
   picoclaw help                             this text
 
 The config is FILE, else $PICOCLAW_HOME/config.json, else ~/.picoclaw/config.json:
   {"channels": {"telegram": {"enabled": true, "token": "…"}}, "gateway": {"host": "127.0.0.1", "port": 8080}}
 
-Exit codes: 0 fine, 1 a fault, 2 wrong usage, 3 not running, 4 status unknown, 78 a config or token that can't work.
+Exit codes: 0 fine, 1 a fault, 2 wrong usage, 3 not running, 4 status unknown, 65 a bad patch,
+78 a config or token that can't work.
 `
 
 func main() {
@@ -45,8 +48,11 @@ func run(arguments []string) int {
 		return exitUsage
 	}
 	command := arguments[0]
-	if command == "simulate" {
+	switch command {
+	case "simulate":
 		return simulate(arguments[1:])
+	case "patch":
+		return patch(arguments[1:])
 	}
 	flags, problem := parseFlags(arguments[1:])
 	if problem != "" {
