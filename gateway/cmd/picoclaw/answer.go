@@ -84,15 +84,6 @@ func parseAnswer(document []byte) (answer, error) {
 
 // appendText appends the answer for people: a sentence, and what was counted since when.
 func (a *answer) appendText(to []byte, now time.Time) []byte {
-	line := func(name, value string) {
-		to = append(append(to, name...), "          "[:10-len(name)]...)
-		to = append(append(to, printable(value)...), '\n')
-	}
-	number := func(name string, value int64, unit string) {
-		if value >= 0 {
-			line(name, strconv.FormatInt(value, 10)+unit)
-		}
-	}
 	sentence := "picoclaw " + a.version + " runs (process " + strconv.FormatInt(a.pid, 10) + ") "
 	if a.status == "ok" {
 		sentence += "and is ready: Telegram answered " + strconv.FormatInt(max(a.lastOK, 0), 10) + " s ago"
@@ -101,17 +92,31 @@ func (a *answer) appendText(to []byte, now time.Time) []byte {
 	}
 	to = append(append(to, printable(sentence)...), '\n')
 	up := time.Duration(a.uptime) * time.Second
-	line("since", now.Add(-up).UTC().Format("2006-01-02T15:04:05Z")+", for "+up.String())
-	number("received", a.inbound, "")
-	number("answered", a.outbound, "")
-	number("refused", a.refused, "")
-	number("errors", a.errors, "")
-	number("VmRSS", a.rss, " KiB")
-	number("VmHWM", a.hwm, " KiB")
+	to = appendLine(to, "since", now.Add(-up).UTC().Format("2006-01-02T15:04:05Z")+", for "+up.String())
+	for _, figure := range [...]struct {
+		name, unit string
+		value      int64
+	}{
+		{"received", "", a.inbound},
+		{"answered", "", a.outbound},
+		{"refused", "", a.refused},
+		{"errors", "", a.errors},
+		{"VmRSS", " KiB", a.rss},
+		{"VmHWM", " KiB", a.hwm},
+	} {
+		if figure.value >= 0 {
+			to = appendLine(to, figure.name, strconv.FormatInt(figure.value, 10)+figure.unit)
+		}
+	}
 	if a.tls != "" {
-		line("TLS", a.tls+" "+a.cipher)
+		to = appendLine(to, "TLS", a.tls+" "+a.cipher)
 	}
 	return to
+}
+
+func appendLine(to []byte, name, value string) []byte {
+	to = append(append(to, name...), "          "[:10-len(name)]...)
+	return append(append(to, printable(value)...), '\n')
 }
 
 // trouble is why it is not ready, as a clause about Telegram.

@@ -13,15 +13,18 @@ func patch(arguments []string) int {
 	}
 	old, err := os.Open(arguments[0])
 	if err == nil {
-		err = delta.Apply(old, os.Stdin, os.Stdout)
-	}
-	code := exitOK
-	if err != nil {
-		os.Stderr.WriteString("picoclaw: " + err.Error() + "\n")
-		code = exitFault
-		if err == delta.ErrPatch {
-			code = exitData
+		var about os.FileInfo
+		if about, err = old.Stat(); err == nil {
+			err = delta.Apply(old, about.Size(), os.Stdin, os.Stdout)
 		}
 	}
-	return code
+	switch err {
+	case nil:
+		return exitOK
+	case delta.ErrPatch:
+		os.Stderr.WriteString("picoclaw: " + err.Error() + "\n")
+		return exitData
+	}
+	os.Stderr.WriteString("picoclaw: " + err.Error() + "\n")
+	return exitFault
 }

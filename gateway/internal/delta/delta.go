@@ -25,7 +25,4 @@ package delta
 const (
 	magic = "pdelta1\n"
 	word  = 4 // bytes that a change is added to
-
-	// MaxLength bounds both files, in bytes.
-	MaxLength = 1<<31 - 1
 )
