@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"slimdeploy/gateway/internal/delta"
+	"slimdeploy/gateway/internal/delta/maker"
 )
 
 const usage = `delta: what changed from one program to another, for gunzip -c PATCH | picoclaw patch OLD >NEW
@@ -42,7 +43,7 @@ func run(oldPath, newPath string, out, told io.Writer) error {
 	if err != nil {
 		return err
 	}
-	patch, err := delta.Make(old, new)
+	patch, err := maker.Make(old, new)
 	if err != nil {
 		return err
 	}

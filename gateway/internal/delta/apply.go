@@ -16,8 +16,8 @@ var ErrPatch = errors.New("the patch is damaged, cut short or for another file")
 // The code is short rather than quick: every board carries it, and writing the file takes longer.
 func Apply(old io.ReaderAt, oldLength int64, patch io.Reader, new io.Writer) error {
 	a := &applier{patch: input{stream: patch}, old: input{file: old}, new: new}
-	for i := range len(magic) {
-		if a.next(&a.patch) != int64(magic[i]) {
+	for i := range len(Magic) {
+		if a.next(&a.patch) != int64(Magic[i]) {
 			a.left = bad
 		}
 	}
@@ -27,7 +27,7 @@ func Apply(old io.ReaderAt, oldLength int64, patch io.Reader, new io.Writer) err
 	for a.left += a.number(); a.left > 0; {
 		a.take(&a.old, a.number(), 0)
 		if change := a.signed(); change != 0 {
-			a.take(&a.old, word, change)
+			a.take(&a.old, Word, change)
 			continue
 		}
 		a.old.at += a.signed()

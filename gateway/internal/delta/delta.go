@@ -1,5 +1,6 @@
-// Package delta knows the patch that makes a program out of an older build of it: its format, how to make one and how to
-// apply one. Compressing the patch for the way, and proving that the result is the right one, are left to the callers.
+// Package delta knows the patch that makes a program out of an older build of it: its format, and how to apply one. Making
+// one is package maker's; it goes over the wire compressed, and unpacking it, and proving that the result is the right one,
+// are left to the callers.
 //
 // A patch is a stream, read once from its start to its end. Its numbers are base-128 varints of at most five bytes, least
 // significant group first, the signed ones zigzag-coded (encoding/binary makes them).
@@ -23,6 +24,8 @@
 package delta
 
 const (
-	magic = "pdelta1\n"
-	word  = 4 // bytes that a change is added to
+	// Magic is how a patch begins.
+	Magic = "pdelta1\n"
+	// Word is how many bytes a change is added to.
+	Word = 4
 )

@@ -1,4 +1,4 @@
-package delta
+package delta_test
 
 import (
 	"bytes"
@@ -8,10 +8,13 @@ import (
 	"math"
 	"testing"
 	"testing/iotest"
+
+	"slimdeploy/gateway/internal/delta"
+	"slimdeploy/gateway/internal/delta/maker"
 )
 
 func head(old, new uint64) []byte {
-	return binary.AppendUvarint(binary.AppendUvarint([]byte(magic), old), new)
+	return binary.AppendUvarint(binary.AppendUvarint([]byte(delta.Magic), old), new)
 }
 
 func step(to []byte, gap uint64, change, skip int64, literal uint64, text string) []byte {
@@ -44,18 +47,18 @@ func TestABadPatchIsRefused(t *testing.T) {
 		"behind old":                 step(step(head(10, 5), 0, 0, 10, 0, ""), 5, 0, 0, 0, ""),
 		"far behind old":             step(step(head(10, 5), 0, 0, math.MaxInt32, 0, ""), 5, 0, 0, 0, ""),
 		"a number of six bytes":      append(head(10, 5), 0x80, 0x80, 0x80, 0x80, 0x80, 0),
-		"a length of six bytes":      append([]byte(magic), 0x8A, 0x80, 0x80, 0x80, 0x80, 0),
+		"a length of six bytes":      append([]byte(delta.Magic), 0x8A, 0x80, 0x80, 0x80, 0x80, 0),
 		"the largest numbers":        append(head(10, 1<<35-1), bytes.Repeat([]byte("\xFF\xFF\xFF\xFF\x7F"), 400)...),
 		"steps that make nothing":    append(head(10, 5), make([]byte, 4_000)...),
-		"the magic only":             []byte(magic),
-		"a start of the magic":       []byte(magic[:5]),
-		"an end of the magic":        []byte(magic[5:]),
+		"the magic only":             []byte(delta.Magic),
+		"a start of the magic":       []byte(delta.Magic[:5]),
+		"an end of the magic":        []byte(delta.Magic[5:]),
 		"not unpacked":               []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"),
 		"a change and then no more":  step(head(10, 5), 0, 1, 0, 0, ""),
 		"nothing behind what is new": step(step(head(10, 5), 5, 0, 0, 0, ""), 0, 0, 0, 0, ""),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if made, err := applied(old, steps); err != ErrPatch {
+			if made, err := applied(old, steps); err != delta.ErrPatch {
 				t.Errorf("%q, %v", made, err)
 			}
 		})
@@ -68,13 +71,13 @@ func example() (old, new []byte) {
 
 func TestAPatchThatIsCutShortIsRefused(t *testing.T) {
 	old, new := example()
-	patch, err := Make(old, new)
+	patch, err := maker.Make(old, new)
 	if err != nil {
 		t.Fatal(err)
 	}
 	steps := unpacked(t, patch)
 	for n := range steps {
-		if _, err := applied(old, steps[:n]); err != ErrPatch {
+		if _, err := applied(old, steps[:n]); err != delta.ErrPatch {
 			t.Fatalf("%d of %d bytes: %v", n, len(steps), err)
 		}
 	}
@@ -82,7 +85,7 @@ func TestAPatchThatIsCutShortIsRefused(t *testing.T) {
 
 func TestADamagedPatchMakesNoMoreThanItNames(t *testing.T) {
 	old, new := example()
-	patch, err := Make(old, new)
+	patch, err := maker.Make(old, new)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +94,7 @@ func TestADamagedPatchMakesNoMoreThanItNames(t *testing.T) {
 	for at := lengths; at < len(steps); at++ {
 		for bit := range 8 {
 			steps[at] ^= 1 << bit
-			if made, err := applied(old, steps); len(made) > len(new) || (err != nil && err != ErrPatch) {
+			if made, err := applied(old, steps); len(made) > len(new) || (err != nil && err != delta.ErrPatch) {
 				t.Fatalf("bit %d of byte %d: %d bytes, %v", bit, at, len(made), err)
 			}
 			steps[at] ^= 1 << bit
@@ -108,19 +111,19 @@ func (broken) Write([]byte) (int, error)         { return 0, errFile }
 
 func TestAFileAtFaultIsNotThePatchs(t *testing.T) {
 	old, new := example()
-	patch, err := Make(old, new)
+	patch, err := maker.Make(old, new)
 	if err != nil {
 		t.Fatal(err)
 	}
 	steps := unpacked(t, patch)
 	length := int64(len(old))
 	for name, err := range map[string]error{
-		"old":   Apply(broken{}, length, bytes.NewReader(steps), io.Discard),
-		"new":   Apply(bytes.NewReader(old), length, bytes.NewReader(steps), broken{}),
-		"patch": Apply(bytes.NewReader(old), length, iotest.ErrReader(errFile), io.Discard),
-		"patch, later": Apply(bytes.NewReader(old), length,
+		"old":   delta.Apply(broken{}, length, bytes.NewReader(steps), io.Discard),
+		"new":   delta.Apply(bytes.NewReader(old), length, bytes.NewReader(steps), broken{}),
+		"patch": delta.Apply(bytes.NewReader(old), length, iotest.ErrReader(errFile), io.Discard),
+		"patch, later": delta.Apply(bytes.NewReader(old), length,
 			io.MultiReader(bytes.NewReader(steps[:40]), iotest.ErrReader(errFile)), io.Discard),
-		"patch, behind its end": Apply(bytes.NewReader(old), length,
+		"patch, behind its end": delta.Apply(bytes.NewReader(old), length,
 			io.MultiReader(bytes.NewReader(steps), iotest.ErrReader(errFile)), io.Discard),
 	} {
 		if err != errFile {
@@ -131,30 +134,30 @@ func TestAFileAtFaultIsNotThePatchs(t *testing.T) {
 
 func TestAPatchThatComesSlowlyIsWaitedFor(t *testing.T) {
 	old, new := example()
-	patch, err := Make(old, new)
+	patch, err := maker.Make(old, new)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var made bytes.Buffer
 	slow := iotest.OneByteReader(bytes.NewReader(unpacked(t, patch)))
-	if err := Apply(bytes.NewReader(old), int64(len(old)), slow, &made); err != nil || !bytes.Equal(made.Bytes(), new) {
+	if err := delta.Apply(bytes.NewReader(old), int64(len(old)), slow, &made); err != nil || !bytes.Equal(made.Bytes(), new) {
 		t.Errorf("%d bytes, %v", made.Len(), err)
 	}
 }
 
 func FuzzApply(f *testing.F) {
 	old, new := example()
-	patch, err := Make(old, new)
+	patch, err := maker.Make(old, new)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(old, unpacked(f, patch))
 	f.Add([]byte("0123456789"), step(step(head(10, 9), 5, 0, -2, 1, "a"), 3, 0, 0, 0, ""))
 	f.Fuzz(func(t *testing.T, old, steps []byte) {
-		_, n := binary.Uvarint(steps[min(len(magic), len(steps)):])
+		_, n := binary.Uvarint(steps[min(len(delta.Magic), len(steps)):])
 		named := uint64(0)
 		if n > 0 {
-			named, _ = binary.Uvarint(steps[len(magic)+n:])
+			named, _ = binary.Uvarint(steps[len(delta.Magic)+n:])
 		}
 		if named > 1<<20 {
 			t.Skip("it would only take long")
@@ -166,7 +169,7 @@ func FuzzApply(f *testing.F) {
 		if err == nil && uint64(len(made)) != named {
 			t.Errorf("%d bytes without an error where the patch names %d", len(made), named)
 		}
-		if err != nil && err != ErrPatch {
+		if err != nil && err != delta.ErrPatch {
 			t.Error(err)
 		}
 	})

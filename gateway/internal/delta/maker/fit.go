@@ -1,6 +1,9 @@
-package delta
+package maker
 
 import "encoding/binary"
+
+// meeting is how far back the end of a piece is disputed, in bytes.
+const meeting = 4 << 10
 
 // fit settles where each piece begins and ends: it goes on for as long as it pays, and where it meets the next one, where
 // most bytes are equal.
@@ -13,7 +16,7 @@ func (m *matcher) fit(pieces []piece) {
 		}
 		next := &pieces[i+1]
 		p.length = m.ahead(*p, next.new)
-		back := m.behind(*next, p.new)
+		back := m.behind(*next, p.new+max(0, p.length-meeting))
 		if overlap := p.new + p.length - (next.new - back); overlap > 0 {
 			start := p.length - overlap
 			first := m.divide(overlap, p.new+start, p.old+start, next.old-back)

@@ -1,4 +1,4 @@
-package delta
+package delta_test
 
 import (
 	"bytes"
@@ -7,6 +7,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+
+	"slimdeploy/gateway/internal/delta"
+	"slimdeploy/gateway/internal/delta/maker"
 )
 
 func unpacked(t testing.TB, patch []byte) []byte {
@@ -24,14 +27,14 @@ func unpacked(t testing.TB, patch []byte) []byte {
 
 func applied(old, steps []byte) ([]byte, error) {
 	var made bytes.Buffer
-	err := Apply(bytes.NewReader(old), int64(len(old)), bytes.NewReader(steps), &made)
+	err := delta.Apply(bytes.NewReader(old), int64(len(old)), bytes.NewReader(steps), &made)
 	return made.Bytes(), err
 }
 
 // patched makes a patch, applies it, and returns its length.
 func patched(t testing.TB, old, new []byte) int {
 	t.Helper()
-	patch, err := Make(old, new)
+	patch, err := maker.Make(old, new)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,11 +148,11 @@ func TestWhatIsTheSameTakesNextToNothing(t *testing.T) {
 
 func TestAPatchIsTheSameEachTime(t *testing.T) {
 	old, new := addresses(3_000, 0), addresses(2_900, 12)
-	first, err := Make(old, new)
+	first, err := maker.Make(old, new)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if second, _ := Make(old, new); !bytes.Equal(first, second) {
+	if second, _ := maker.Make(old, new); !bytes.Equal(first, second) {
 		t.Error("two patches for the same files differ")
 	}
 }

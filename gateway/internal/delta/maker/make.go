@@ -1,11 +1,17 @@
-package delta
+// Package maker knows how to make the patch that package delta applies. It is apart from that so that no gateway links it.
+package maker
 
 import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
+
+	"slimdeploy/gateway/internal/delta"
 )
+
+// word is how many bytes a change is added to.
+const word = delta.Word
 
 // MaxLength bounds both files, in bytes.
 const MaxLength = 1 << 30
@@ -42,7 +48,7 @@ func pack(patch []byte) []byte {
 // steps is the patch, uncompressed, with changed words that begin at multiples of align in the new file, as far as there is
 // room.
 func steps(old, new []byte, pieces []piece, align int) []byte {
-	patch := binary.AppendUvarint([]byte(magic), uint64(len(old)))
+	patch := binary.AppendUvarint([]byte(delta.Magic), uint64(len(old)))
 	patch = binary.AppendUvarint(patch, uint64(len(new)))
 	made, at := 0, 0 // so far: bytes of new; where old is read next
 	gap := 0         // bytes of a piece before made that no step has yet

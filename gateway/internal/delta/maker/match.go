@@ -1,4 +1,4 @@
-package delta
+package maker
 
 import (
 	"encoding/binary"
@@ -11,14 +11,15 @@ type piece struct{ new, old, length int }
 
 // Chosen by measuring builds of the gateway for five processors.
 const (
-	seed       = 8  // bytes that a place in old must have in common with one in new to be looked at
-	seedBits   = 20 // of the table of seeds
-	candidates = 32 // places with one seed that are looked at, at most
-	near       = 16 // words to both sides of where the last piece goes on that are looked at
-	window     = 64 // bytes by which a place is judged
-	least      = 16 // of them that must be alike
-	better     = 8  // more of them than where the last piece goes on
-	good       = 48 // of them for which nothing better is looked for
+	seed       = 8   // bytes that a place in old must have in common with one in new to be looked at
+	seedBits   = 20  // of the table of seeds
+	candidates = 32  // places with one seed that are looked at, at most
+	near       = 16  // words to both sides of where the last piece goes on that are looked at
+	window     = 64  // bytes by which a place is judged
+	least      = 16  // of them that must be alike
+	better     = 8   // more of them than where the last piece goes on
+	good       = 48  // of them for which nothing better is looked for
+	patience   = 512 // places tried in vain before every second one is left out, then two of three, and so on
 )
 
 type matcher struct {
@@ -38,7 +39,11 @@ func match(old, new []byte) []piece {
 	m.index()
 	pieces := []piece{{}}
 	shift := 0 // of the last piece
+	vain, again := 0, 0
 	for at := range new {
+		if at < again {
+			continue
+		}
 		if place := at + shift; place >= 0 && place < len(old) && old[place] == new[at] {
 			continue
 		}
@@ -49,6 +54,10 @@ func match(old, new []byte) []piece {
 		if found, score := m.find(at, shift); score >= least && score > stays+better {
 			shift = found
 			pieces = append(pieces, piece{new: at, old: at + shift})
+			vain = 0
+		} else {
+			vain++ // a piece that is found late also grows to the front
+			again = at + 1 + vain/patience
 		}
 	}
 	m.fit(pieces)
@@ -85,11 +94,13 @@ func (m *matcher) find(at, last int) (shift, best int) {
 			if place == 0 {
 				break
 			}
-			try(int(place) - 1 - at)
+			if old := int(place) - 1; binary.LittleEndian.Uint64(m.old[old:]) == binary.LittleEndian.Uint64(m.new[at:]) {
+				try(old - at)
+			}
 			place = m.next[place-1]
 		}
 	}
-	if best < good {
+	if best < good && at%word == 0 {
 		for words := -near; words <= near; words++ {
 			try(last&^(word-1) + words*word)
 		}
