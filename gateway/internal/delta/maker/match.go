@@ -24,6 +24,7 @@ const (
 
 type matcher struct {
 	old, new []byte
+	shift    int     // from a seed's hash to its place in head
 	head     []int32 // for each seed, 1 more than its first place in old; 0 where there is none
 	next     []int32 // for each place in old, the next with the same seed, likewise
 }
@@ -65,17 +66,19 @@ func match(old, new []byte) []piece {
 }
 
 func (m *matcher) index() {
-	m.head = make([]int32, 1<<seedBits)
+	width := min(bits.Len(uint(len(m.old))), seedBits)
+	m.shift = 64 - width
+	m.head = make([]int32, 1<<width)
 	m.next = make([]int32, len(m.old))
 	for at := len(m.old) - seed; at >= 0; at-- {
-		h := hash(m.old[at:])
+		h := m.hash(m.old[at:])
 		m.next[at] = m.head[h]
 		m.head[h] = int32(at) + 1
 	}
 }
 
-func hash(b []byte) uint64 {
-	return binary.LittleEndian.Uint64(b) * 0x9E3779B97F4A7C15 >> (64 - seedBits) // 2^64 divided by the golden ratio
+func (m *matcher) hash(b []byte) uint64 {
+	return binary.LittleEndian.Uint64(b) * 0x9E3779B97F4A7C15 >> m.shift // 2^64 divided by the golden ratio
 }
 
 // find is the shift with which new[at:] is most alike: one with the same seed, else one near where the last piece goes on.
@@ -89,7 +92,7 @@ func (m *matcher) find(at, last int) (shift, best int) {
 		}
 	}
 	if at+seed <= len(m.new) {
-		place := m.head[hash(m.new[at:])]
+		place := m.head[m.hash(m.new[at:])]
 		for range candidates {
 			if place == 0 {
 				break
