@@ -90,12 +90,14 @@ fi
 """
 
 
-def commit(layout: Layout, drop: Sequence[str]) -> Script:
+def commit(layout: Layout, drop: Sequence[str], leftovers: str = ":") -> Script:
     """The deployment is done: the guard goes, then the releases `drop`, which nothing points at, then the lock.
+
+    `leftovers` is sh text that removes what a broken deployment before this one may have left.
 
     Ends with PUT_BACK_STATUS where the guard has acted: then nothing is removed.
     """
     folders = " ".join(quote_path(layout.release(release_id)) for release_id in drop)
     removal = f"rm -rf {folders} || echo 'could not remove {' '.join(drop)}'\n" if folders else ""
-    text = f"{stand_down(layout)}{removal}drop_lock\n"
+    text = f"{stand_down(layout)}{removal}{leftovers}\ndrop_lock\n"
     return Script(title="stand the guard down and clear up", text=text)

@@ -164,7 +164,9 @@ def _unasked(job: Job) -> str:
 
 
 def _commit(job: Job) -> Script:
-    return commit(job.layout, _unneeded(job))
+    layout, service = job.layout, job.service
+    staged = (layout.config, layout.ca_file, *(text.path for text in service.texts()))
+    return commit(layout, _unneeded(job), service.drop(staged).text.strip())
 
 
 def _unneeded(job: Job) -> list[str]:

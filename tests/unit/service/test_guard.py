@@ -55,7 +55,9 @@ def guarded(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Guarded]
         seat.add_release(release_id)
     seat.run(seat.service.switch("aaaa", before=None, staged=seat.stage('"old"')))
     yield Guarded(seat, Lock.of("me"), seat.stage('"new"'))
-    Path(guard_path(seat.service.layout)).unlink(missing_ok=True)
+    guard = guard_path(seat.service.layout)
+    Path(guard).unlink(missing_ok=True)
+    eventually(lambda: not Path(f"{guard}.now").exists(), 30)  # it must not start what has just been stopped
     seat.transport.run(seat.service.stop())
 
 
@@ -80,21 +82,21 @@ def test_a_guard_that_hears_nothing_puts_back_what_ran_before(guarded: Guarded) 
 
 def test_a_guard_that_was_stood_down_does_nothing(guarded: Guarded) -> None:
     seat, layout = guarded.seat, guarded.seat.service.layout
-    new = parse_pid_file(seat.run(guarded.switch(2)).stdout)
+    new = parse_pid_file(seat.run(guarded.switch(6)).stdout)
     ended = seat.run(guarded.lock.held(layout, commit(layout, ["0bad"])))
     assert ended.stdout == b""
     assert not [each for each in Path(layout.run).iterdir() if each.name.startswith(("guard", "lock"))]
-    time.sleep(3.2)
+    time.sleep(7)
     assert (guarded.current(), guarded.config()) == ("bbbb", '"new"')
     assert alive(new.pid)
 
 
 def test_a_controller_that_puts_back_takes_over_from_the_guard(guarded: Guarded) -> None:
     seat = guarded.seat
-    seat.run(guarded.switch(2))
+    seat.run(guarded.switch(6))
     seat.run(seat.service.restore("aaaa", previous=None, staged=guarded.staged, was_running=True))
     back = seat.pid_file()
-    time.sleep(3.2)
+    time.sleep(7)
     assert seat.pid_file() == back
     assert (guarded.current(), guarded.config()) == ("aaaa", '"old"')
     assert "guard:" not in Path(seat.service.layout.log_file).read_text()
