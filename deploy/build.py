@@ -205,7 +205,7 @@ def _build(wanted: _Wanted, scratch: Path, note: Callable[[str], None], deadline
     output = scratch / source.binary
     command = build_command(source, target, wanted.toolchain, wanted.version, output)
     note(f"{wanted.toolchain.version} compiles {source.binary} {wanted.version} for {target}")
-    _run(command, f"go build of {source.package} for {target}", scratch, deadline_s)
+    run_go(command, f"go build of {source.package} for {target}", scratch, deadline_s)
     if not output.is_file():
         raise BuildFailed(f"go build of {source.package} ended well and wrote no program")
     note("holding its ELF header against the target")
@@ -235,7 +235,7 @@ def _build(wanted: _Wanted, scratch: Path, note: Callable[[str], None], deadline
     return artifact
 
 
-def _run(command: BuildCommand, title: str, scratch: Path, deadline_s: float) -> None:
+def run_go(command: BuildCommand, title: str, scratch: Path, deadline_s: float = DEADLINE_S) -> None:
     """Run it in a process group of its own, which is gone when this returns. Raises BuildFailed."""
     try:
         process = subprocess.Popen(

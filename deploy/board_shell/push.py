@@ -56,19 +56,24 @@ def push_release(
     payload: bytes | Path,
     *,
     gzipped: bool,
+    base: str = "",
     deadline_s: float,
     trial: bool = True,
 ) -> Script:
     """Send a binary to its release folder. `payload` is gzip data where `gzipped`; `sha256` is of the plain binary.
 
+    With `base` it is the difference from that release, which the gateway there applies (`patch`).
     With `trial` it is run once there, to tell its version, before it gets its name: CANNOT_RUN_STATUS where it can't.
     """
     folder, binary = quote_path(layout.release(release_id)), quote_path(layout.binary(release_id))
     receive = "gunzip -c" if gzipped else "cat"
+    if base:
+        old = quote_path(layout.binary(base))
+        receive += f" | {old} patch {old}"
     give_up = f"rm -f {binary}.part; rmdir {folder} 2>/dev/null; exit"
     tried = f"on_trial {binary}.part || {{ {give_up} {CANNOT_RUN_STATUS}; }}\n"
     return Script(
-        title=f"send the binary to {layout.release(release_id)}",
+        title=f"send {'what changed' if base else 'the binary'} to {layout.release(release_id)}",
         text=f"""\
 {HASH}{FLUSH}{_TRIAL if trial else ""}umask 022
 mkdir -p {folder} || exit {FOLDER_STATUS}

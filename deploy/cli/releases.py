@@ -22,6 +22,7 @@ from deploy.cli.reaching import Place
 from deploy.cli.service import ACTION_HELP, manager_of
 from deploy.cli.wording import PROGRAM
 from deploy.errors import UsageError
+from deploy.model.reading import Process
 from deploy.model.units import show_bytes
 from deploy.steps.asking import must
 from deploy.transport.protocol import Transport
@@ -47,8 +48,7 @@ def releases(
         held = _held(transport, reaching.installed(transport, place, prefix))
     rows = [_row(held, each, place) for each in _in_order(held)]
     if json:
-        document = {"board": place.board.name, "host": transport.host, "running": held.runs, "releases": rows}
-        print(json_format.dumps(document, indent=2))
+        print(json_format.dumps(listing(held, place), indent=2))
         return 0
     Screen().table(
         f"{place.board.name} at {transport.host}",
@@ -126,16 +126,8 @@ def rollback(
         f"back to {held.current}: {PROGRAM} rollback {place.flags}"
     )
     if json:
-        document = {
-            "board": place.board.name,
-            "host": transport.host,
-            "release": to.release_id,
-            "before": held.current,
-            "pid": process.pid,
-            "files": files,
-            "seconds": round(time.monotonic() - began_s, 3),
-        }
-        print(json_format.dumps(document, indent=2))
+        document = way_back(place, held, to, process, files)
+        print(json_format.dumps(document | {"seconds": round(time.monotonic() - began_s, 3)}, indent=2))
     return 0
 
 
@@ -158,6 +150,24 @@ def unlock(
         must(transport, clear(reaching.installed(transport, place, prefix).layout))
     Screen().say(f"nobody holds {place.host} now")
     return 0
+
+
+def listing(held: Held, place: Place) -> dict[str, Any]:
+    """The JSON document of `releases` (docs/json.md)."""
+    rows = [_row(held, each, place) for each in _in_order(held)]
+    return {"board": place.board.name, "host": str(place.host), "running": held.runs, "releases": rows}
+
+
+def way_back(place: Place, held: Held, to: HeldRelease, process: Process, files: list[str]) -> dict[str, Any]:
+    """The JSON document of `rollback` (docs/json.md), without what it took."""
+    return {
+        "board": place.board.name,
+        "host": str(place.host),
+        "release": to.release_id,
+        "before": held.current,
+        "pid": process.pid,
+        "files": files,
+    }
 
 
 def _held(transport: Transport, found: Location) -> Held:

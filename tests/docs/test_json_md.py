@@ -18,7 +18,8 @@ from probes import probed
 from readings import proven, sample
 
 from deploy import manifest
-from deploy.cli import boards, build, doctor, emulate, hosts, images, matrix, memory, provision, service
+from deploy.board_shell.releases import Held, HeldRelease
+from deploy.cli import boards, build, doctor, emulate, hosts, images, matrix, memory, provision, releases, service
 from deploy.cli.dry_run import show_rehearsal
 from deploy.cli.ending import problem_document
 from deploy.cli.reaching import Place
@@ -196,6 +197,15 @@ def test_a_probe() -> None:
     text = section("boards.probe")
     assert shown <= told(text)
     assert in_tables(text) <= shown
+
+
+def test_releases_and_the_way_back(private_home: Path) -> None:
+    release = HeldRelease("0123456789abcdef", "0123456789abcdef" * 4, 5, 1_760_000_000, ("config.json",), "systemd")
+    held, place = Held((release,), release.release_id, "", runs=True), Place(BOARD, Host("board"))
+    agrees("releases", releases.listing(held, place))
+    document = releases.way_back(place, held, release, PROCESS, ["config.json"]) | {"seconds": 2.5}
+    agrees("rollback", document)
+    assert "scripts" in told(section("rollback"))  # of a dry run
 
 
 def test_provisioning() -> None:

@@ -5,6 +5,7 @@ The gateway is the real one; its Bot API is the stand-in, over TLS. Each test re
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -101,6 +102,25 @@ def test_a_deployment_ends_with_a_gateway_that_answers_and_a_second_one_changes_
 
     measured = seat.run("memory", *seat.flags, "--json")
     assert (measured.code, measured.document["verdict"]) == (0, "PASS")
+
+
+def test_an_update_sends_only_what_changed(seat: Seat) -> None:
+    def push() -> str:
+        return str(next(step["detail"] for step in document["steps"] if step["title"] == "Push"))  # type: ignore[attr-defined]
+
+    code, document, err = seat.deploy("--no-measure")
+    assert code == 0, err
+    assert push().endswith(" sent compressed")
+    first = Path(seat.prefix, "current").resolve().name
+    code, document, err = seat.deploy("--no-measure", "--version", "0.1.1-rc.2")
+    assert code == 0, err
+    assert push().endswith(f" KiB sent: what changed since {first}")
+    assert (
+        hashlib.sha256(Path(f"/proc/{seat.pid}/exe").read_bytes())
+        .hexdigest()
+        .startswith(Path(seat.prefix, "current").resolve().name)
+    )
+    assert seat.run("status", *seat.flags, "--json").document["version"] == "0.1.1-rc.2"
 
 
 def test_a_token_that_a_command_prints_shows_nowhere_but_in_the_config(seat: Seat, tmp_path: Path) -> None:

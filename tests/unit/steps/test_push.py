@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -23,10 +23,14 @@ from scripted_boards import (
 )
 
 from deploy.board_shell.push import CANNOT_RUN_STATUS, HASH_DIFFERS_STATUS, TRIAL_S
-from deploy.errors import CommandFailed, ConnectionLost, Refused
+from deploy.errors import BuildFailed, CommandFailed, ConnectionLost, Refused
 from deploy.model.artifact import Artifact
+from deploy.model.facts import Installed
+from deploy.steps import push
+from deploy.steps.face import Job
 from deploy.steps.push import SLOWEST_LINK_BYTES_S, Push
 from deploy.transport.protocol import Completed, Script
+from deploy.transport.scripted import ScriptedTransport
 
 
 @pytest.fixture
@@ -84,6 +88,98 @@ def test_on_the_controller_itself_nothing_is_compressed(artifact: Artifact) -> N
     job, board = job_on(facts, artifact, good_answers(artifact, plan, facts), plan)
     Push().run(job, Silent())
     assert board.scripts[0].payload == artifact.path
+
+
+@dataclass
+class Differing:
+    """A board that runs a release which this machine has built, and what the maker of differences gives."""
+
+    job: Job
+    board: ScriptedTransport
+    old: Artifact
+    asked: list[tuple[Path, Path]] = field(default_factory=list)
+
+    def ends(self, completed: Completed) -> str:
+        """Let the board end so when it is sent a difference; the script's title."""
+        title = f"send what changed to {PREFIX}/releases/{self.job.release_id}"
+        answers = good_answers(self.job.built, plan_of(), self.job.known) | {title: lambda _: completed}
+        self.board = ScriptedTransport(answers)
+        self.job.transport = self.board
+        return title
+
+
+@pytest.fixture
+def differing(artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Differing:
+    (tmp_path / "old").mkdir()
+    old = artifact_in(tmp_path / "old", b"\x7fELF" + bytes(8000))
+    installed = Installed(old.release_id, "", {old.release_id: old.sha256}, "", "", {})
+    facts = replace(BLANK, tools=frozenset({"sha256sum", "gunzip"}), installed=installed)
+    job, board = job_on(facts, artifact, good_answers(artifact, plan_of(), facts))
+    seat = Differing(job, board, old)
+    seat.ends(Completed(0, b"", b"", 0.0))
+
+    def difference(before: Path, after: Path, toolchain: object) -> bytes:
+        seat.asked.append((before, after))
+        return b"\x1f\x8bpatch"
+
+    monkeypatch.setattr(push, "built_with", {old.sha256: old}.get)
+    monkeypatch.setattr(push, "difference", difference)
+    return seat
+
+
+def test_what_changed_is_sent_where_this_machine_has_built_what_runs(differing: Differing) -> None:
+    (shown,) = Push().commands(differing.job)
+    detail = Push().run(differing.job, Silent())
+    (ran,) = differing.board.scripts
+    assert differing.asked == [(differing.old.path, differing.job.built.path)]
+    assert ran.payload == b"\x1f\x8bpatch"
+    old = f"{PREFIX}/releases/{differing.old.release_id}/picoclaw"
+    assert f"gunzip -c | {old} patch {old} >" in ran.text
+    assert isinstance(shown, Script) and replace(bare(ran), payload=shown.payload) == shown
+    assert detail.endswith(f"7 B sent: what changed since {differing.old.release_id}")
+
+
+def test_a_difference_that_the_board_can_not_apply_is_followed_by_all_of_it(differing: Differing) -> None:
+    differing.ends(Completed(1, b"", b"picoclaw: the patch is damaged\n", 0.0))
+    observer = Silent()
+    detail = Push().run(differing.job, observer)
+    assert "the patch is damaged" in observer.notes[-1] and "the whole binary is sent" in observer.notes[-1]
+    assert isinstance(differing.board.scripts[-1].payload, bytes)
+    assert gzip.decompress(differing.board.scripts[-1].payload) == differing.job.built.path.read_bytes()
+    assert detail.endswith(" sent compressed")
+
+
+def test_a_difference_that_gives_a_program_which_does_not_run_is_not_followed_by_another_try(
+    differing: Differing,
+) -> None:
+    title = differing.ends(Completed(CANNOT_RUN_STATUS, b"", b"SIGILL: illegal instruction\n", 0.0))
+    with pytest.raises(Refused, match="does not run on this board"):
+        Push().run(differing.job, Silent())
+    assert differing.board.titles == [title]
+
+
+@pytest.mark.parametrize(
+    "why", ["no such artifact here", "a tree of the user's own", "no gunzip there", "the maker fails", "it is too big"]
+)
+def test_else_all_of_it_is_sent(differing: Differing, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    job = differing.job
+    match why:
+        case "no such artifact here":
+            monkeypatch.setattr(push, "built_with", {}.get)
+        case "a tree of the user's own":
+            job.plan = replace(job.plan, source=replace(job.plan.source, in_repo=False))
+        case "no gunzip there":
+            job.facts = replace(job.known, tools=frozenset({"sha256sum"}))
+        case "the maker fails":
+            monkeypatch.setattr(push, "difference", _fails)
+        case _:
+            monkeypatch.setattr(push, "difference", lambda *_: bytes(9000))
+    Push().run(job, Silent())
+    assert differing.board.titles == [send_title(job.built)]
+
+
+def _fails(*_: object) -> bytes:
+    raise BuildFailed("there is no such package")
 
 
 def test_a_slow_link_has_the_time_that_the_whole_file_needs(tmp_path: Path) -> None:
