@@ -28,6 +28,7 @@
         ├── BadAnswer                  what the board printed is not an answer to what it was asked
         ├── Refused                    preflight, the probe or provisioning found what the board can't take
         ├── NotReady                   the release started and did not become, or stay, ready
+        ├── OverBudget       (1, 3)    a reading does not let the release stay that it is about
         └── LoopbackFailed             the loopback board or its Bot API does not come up, answer or go down
 
 No traceback reaches a user for any of these; anything else is a fault of slimdeploy and is shown as one.
@@ -230,6 +231,14 @@ class NotReady(HostError):
     def __init__(self, problem: str, host: str = "", *, log: str = "", restored: bool = False) -> None:
         super().__init__(problem, host)
         self.log, self.restored = log, restored
+
+
+class OverBudget(HostError):
+    """A reading is over its budget, or is none, and the user wants no such release to stay; its verdict's exit code."""
+
+    def __init__(self, problem: str, host: str, exit_code: int) -> None:
+        super().__init__(problem, host)
+        self.exit_code = exit_code
 
 
 class LoopbackFailed(HostError):

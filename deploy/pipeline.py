@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deploy.errors import HostError
 from deploy.interrupts import held_interrupts
 from deploy.steps.build import Build
 from deploy.steps.clock import SetClock
+from deploy.steps.commit import Commit
 from deploy.steps.configure import Configure
 from deploy.steps.face import Job, LocalCommand, Observer, Step, StepRecord
 from deploy.steps.measure import Measure, TakeReading
@@ -29,14 +30,23 @@ DEPLOY: tuple[Step, ...] = (
     Verify(),  # ready, and still ready: the deployment is committed, or put back
 )
 
+GATED_GUARD_S = 600
+"""As `GUARD_S`, where a live reading comes first: its messages and its settling take minutes on a slow board."""
 
-def deployment(take: TakeReading | None, *, set_clock: bool = False) -> tuple[Step, ...]:
+
+def deployment(take: TakeReading | None, *, set_clock: bool = False, gate: bool = False) -> tuple[Step, ...]:
     """DEPLOY, then Measure with `take`; without one the deployment ends when it is verified.
 
+    With `gate` it is committed only after a reading that is within its budget; the guard waits that much longer.
     With `set_clock` the clock is set right after Preflight: whether that can be done is to show before a build.
     """
     steps = (DEPLOY[0], SetClock(), *DEPLOY[1:]) if set_clock else DEPLOY
-    return (*steps, Measure(take)) if take else steps
+    if take is None:
+        return steps
+    if gate:
+        started = (replace(step, guard_s=GATED_GUARD_S) if isinstance(step, Start) else step for step in steps[:-1])
+        return (*started, Verify(commits=False), Measure(take), Commit())
+    return (*steps, Measure(take))
 
 
 def carry_out(

@@ -115,6 +115,9 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     errors.LoopbackFailed: lambda error: (
         f"Take it down and bring it up again: {PROGRAM} emulate.down --board {error.host}, then emulate.up."
     ),
+    errors.OverBudget: lambda _: (
+        "Look at the reading (deploy without --gate-memory, then memory --explain), or give it more: --budget 6MiB."
+    ),
     errors.NotReady: lambda _: "The log above says why; a refused token is the usual cause.",
 }
 

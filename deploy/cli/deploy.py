@@ -20,6 +20,7 @@ from deploy.cli.reaching import Place
 from deploy.cli.secret_sources import Sources
 from deploy.cli.taking import taker
 from deploy.cli.wording import PROGRAM
+from deploy.errors import UsageError
 from deploy.report import silent
 from deploy.report.documents import deployment_document
 from deploy.report.silent import Shows
@@ -59,6 +60,7 @@ from deploy.steps.face import Job
         "messages",
         "budget",
         "peak_budget",
+        "gate_memory",
         "measure",
         "explain",
         "dry_run",
@@ -101,6 +103,7 @@ def deploy(
     messages: str = "50",
     budget: str = "",
     peak_budget: str = "",
+    gate_memory: bool = False,
     measure: bool = True,
     explain: bool = False,
     dry_run: bool = False,
@@ -118,6 +121,8 @@ def deploy(
     from deploy.pipeline import carry_out, deployment, rehearse
 
     held_to = options.budget(budget, peak_budget)
+    if gate_memory and not measure:
+        raise UsageError("--gate-memory needs the reading that --no-measure leaves out")
     burst = options.count(messages, "messages", most=options.MOST_MESSAGES)
     wishes = Wishes(
         source=source,

@@ -52,7 +52,7 @@ def evidence_of(error: SlimdeployError) -> str:
 def problem_document(error: SlimdeployError) -> dict[str, Any]:
     """The JSON document of a command that ended with a problem (docs/json.md)."""
     return {
-        "verdict": "NOT MEASURED" if error.exit_code == 3 else None,
+        "verdict": {1: "FAIL", 3: "NOT MEASURED"}.get(error.exit_code),
         "reason": error.problem,
         "error": {
             "kind": type(error).__name__,

@@ -44,6 +44,7 @@ HELP = {
     "memory_limit": "GOMEMLIMIT, such as 5MiB",
     "gc_percent": "GOGC, such as 20",
     "max_procs": "GOMAXPROCS, such as 1",
+    "gate_memory": "let the new release stay only if its reading is within the budget; else put back what ran",
     "hard_limit": "a ceiling that the kernel holds it to (a memory cgroup), such as 16MiB; without it none",
     "service": "what keeps it running: systemd, openrc, procd, busybox_init or detached; without it what the host has",
     "source": "the Go tree to build; without it the gateway that comes with slimdeploy",

@@ -5,7 +5,6 @@ What is put back when it does not is `start.py`'s.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +13,10 @@ from deploy.board_shell.framing import Framing
 from deploy.board_shell.health import Health, parse_answer, parse_health, question
 from deploy.board_shell.observe import observe_script, parse_observation
 from deploy.errors import BadAnswer, ForwardRefused, NotReady
-from deploy.model.artifact import RELEASE_ID_LENGTH
-from deploy.model.display import clean
 from deploy.model.facts import Running
 from deploy.model.units import show_bytes
-from deploy.service.guard import PUT_BACK_STATUS, commit
-from deploy.steps.asking import attempt, failed, must
+from deploy.steps.asking import must
+from deploy.steps.commit import commit_script, stand_by
 from deploy.steps.face import Job, LocalCommand, Observer
 from deploy.steps.logs import log_tail
 from deploy.steps.start import Start
@@ -33,9 +30,6 @@ SETTLE_S = 2.0
 
 PAUSE_S = 0.1
 
-# Other folders beside the releases, in a prefix that was there before, are not ours to remove.
-_RELEASE_ID = re.compile(rf"[0-9a-f]{{{RELEASE_ID_LENGTH}}}")
-
 _STATES = {
     "ok": "answers",
     "connecting": "has not answered yet",
@@ -47,11 +41,13 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """Waits twice: ready, then still ready. Then the deployment is committed."""
+    """Waits twice: ready, then still ready. Then the deployment is committed, unless a reading is to decide."""
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     settle_s: float = SETTLE_S
+    commits: bool = True
+    """False where a reading is to decide: then the guard stays until it is there (`commit.py`)."""
     title: str = "Verify"
 
     def skip(self, job: Job) -> str | None:
@@ -62,7 +58,7 @@ class Verify:
         """The look at the process, then the removal; GET /ready travels beside them, through a forwarded channel."""
         if job.facts is None:
             return ()
-        ending = (_commit(job),) if job.switched or Start().skip(job) is None else ()
+        ending = (commit_script(job),) if job.switched or Start().skip(job) is None else ()
         return (observe_script(job.layout, Framing.new(), ask_it=job.plan.answers), *ending)
 
     def run(self, job: Job, observer: Observer) -> str:
@@ -81,7 +77,8 @@ class Verify:
         check(job, running)
         if not health.ready:
             raise self._not_ready(job, f"the gateway was ready and is not any more: {telegram(health)}")
-        self._commit(job, observer)
+        if self.commits:
+            stand_by(job, observer)
         return f"/ready answers on port {port}, the same process for {self.settle_s:g} s, limits in force"
 
     def undo(self, job: Job) -> None:
@@ -96,21 +93,9 @@ class Verify:
         if not job.switched:
             job.committed = True
             return "it runs, limits in force"
-        self._commit(job, observer)
+        if self.commits:
+            stand_by(job, observer)
         return f"the same process for {self.settle_s:g} s, limits in force"
-
-    def _commit(self, job: Job, observer: Observer) -> None:
-        """From here on the new release stays. Raises NotReady where the guard on the board was faster."""
-        script = _commit(job)
-        completed = attempt(job, script)
-        if completed.exit_status == PUT_BACK_STATUS:
-            problem = "the board has heard nothing for too long, and has put back what ran before"
-            raise self._not_ready(job, problem)
-        if completed.exit_status != 0:
-            raise failed(script, completed, job.transport.host)
-        job.committed, job.locked = True, False
-        if said := clean(completed.stdout).strip():
-            observer.note(said)
 
     def _wait_until_ready(self, job: Job, observer: Observer) -> Health:
         port = job.plan.config.health_port
@@ -161,20 +146,6 @@ def _unasked(job: Job) -> str:
     if job.plan.command is not None:
         return ""
     return "; built with nohealth, it has no /ready to ask: whether Telegram answers, its log tells"
-
-
-def _commit(job: Job) -> Script:
-    layout, service = job.layout, job.service
-    staged = (layout.config, layout.ca_file, *(text.path for text in service.texts()))
-    return commit(layout, _unneeded(job), service.drop(staged).text.strip())
-
-
-def _unneeded(job: Job) -> list[str]:
-    """The releases that nothing will point at once the deployment is done."""
-    installed = job.known.installed
-    before = installed.current
-    keep = {job.release_id, before, installed.previous if before == job.release_id else ""}
-    return sorted(each for each in set(installed.releases) - keep if _RELEASE_ID.fullmatch(each))
 
 
 def check(job: Job, running: Running | None) -> None:

@@ -134,3 +134,16 @@ def test_the_document_of_a_refusal_names_the_cure(held: Board) -> None:
     error = json.loads(refused.out)["error"]
     assert error["kind"] == "Refused" and "unlock" in error["cure"] and not error["notes"][1:], error
     assert loopback.status("local") is not None
+
+
+def test_a_release_whose_reading_is_over_budget_does_not_stay_where_the_user_wants_it_so(board: Board) -> None:
+    gate = ("--gate-memory", "--messages", "5", "--version", "9.9.7")
+    refused = board.run("deploy", *gate, "--budget", "1MiB", "--json")
+    assert refused.code == 1
+    document = json.loads(refused.out)
+    assert document["verdict"] == "FAIL" and "does not let it stay" in document["reason"]
+    assert any("is back and runs" in note for note in document["error"]["notes"]), document
+    assert board.status()["version"] == "9.9.9"
+    assert board.document("deploy", *gate)["verdict"] == "PASS"
+    assert board.status()["version"] == "9.9.7"
+    assert not list((board.prefix / "run").glob("guard*"))
