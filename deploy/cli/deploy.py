@@ -155,7 +155,9 @@ def deploy(
         began_s = time.monotonic()
         with closing(where.connect(place)) as transport:
             job = Job(plan, transport)
-            steps = deployment(taker(place, held_to, burst) if measure else None, set_clock=plan.set_clock)
+            steps = deployment(
+                taker(place, held_to, burst) if measure else None, set_clock=plan.set_clock, gate=gate_memory
+            )
             with screen.steps() as observer:
                 if dry_run:
                     show_rehearsal(rehearse(steps, job, observer), screen, as_json=json)
