@@ -88,7 +88,7 @@ def test_a_board_is_deployed_to(how: str, desk: Desk) -> None:
     assert said in start, start
     assert board.deploy("--hard-limit", "16MiB", "--json").document["changed"] is False
     if "noexec-tmp" in switches:
-        refused = board.deploy("--prefix", "/tmp/picoclaw")  # noqa: S108
+        refused = board.deploy("--prefix", "/tmp/picoclaw")
         assert (refused.code, "which is mounted noexec" in " ".join(refused.err.split())) == (4, True), refused.err
 
 
