@@ -33,7 +33,8 @@ take_lock() {
     read -r k_up k_rest </proc/uptime; k_up=${k_up%%.*}
     k_boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null); k_since=$(date +%s); k_tries=0
     while :; do
-        k_parse "$(readlink "$k_lock")"
+        k_old=$(readlink "$k_lock") # read once: whoever comes between this and what follows is found by ln or mv
+        k_parse "$k_old"
         case $l_until in '' | *[!0-9]*) l_until=0 ;; esac
         [ "$l_token" != "$k_token" ] || k_since=$l_since
         k_mine=$k_token:$((k_up + $1)):$k_boot:$k_since:$k_who
@@ -43,8 +44,7 @@ take_lock() {
         elif [ "$l_boot" = "$k_boot" ] && [ "$k_up" -lt "$l_until" ]; then
             echo "locked $l_since $((l_until - k_up)) $l_who"
             return 69
-        elif [ -L "$k_lock" ]; then
-            k_old=$(readlink "$k_lock")
+        elif [ -n "$k_old" ]; then
             if mv -f "$k_lock" "$k_lock.$k_token" 2>/dev/null; then
                 k_moved=$(readlink "$k_lock.$k_token"); rm -f "$k_lock.$k_token"
                 [ "$k_moved" = "$k_old" ] || ln -s "$k_moved" "$k_lock" # somebody was faster

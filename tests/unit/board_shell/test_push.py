@@ -5,15 +5,17 @@ from __future__ import annotations
 import gzip
 import hashlib
 import stat
+import time
 from pathlib import Path
 
 import pytest
 from shells import BusyBoxTransport
 
 from deploy.board_shell.push import (
+    CANNOT_RUN_STATUS,
     FOLDER_STATUS,
     HASH_DIFFERS_STATUS,
-    drop_releases,
+    TRIAL_S,
     forget_push,
     push_release,
     stage_file,
@@ -35,7 +37,13 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def push(layout: Layout, payload: bytes | Path, *, gzipped: bool, sha256: str = SHA256) -> Script:
-    return push_release(layout, "aaaa", sha256, payload, gzipped=gzipped, deadline_s=30)
+    return push_release(layout, "aaaa", sha256, payload, gzipped=gzipped, deadline_s=30, trial=False)
+
+
+def tried(layout: Layout, program: str) -> Script:
+    """A push of a program that is a script, which is run there once."""
+    data = program.encode()
+    return push_release(layout, "aaaa", hashlib.sha256(data).hexdigest(), data, gzipped=False, deadline_s=30)
 
 
 @pytest.mark.parametrize("gzipped", [True, False])
@@ -124,10 +132,36 @@ def test_what_was_staged_is_dropped_and_what_is_in_use_stays(board: LocalTranspo
     assert [path.name for path in Path(layout.prefix).iterdir()] == ["config.json"]
 
 
-def test_only_the_releases_that_are_named_are_removed(board: LocalTransport, layout: Layout) -> None:
-    for release in ("aaaa", "bbbb", "cccc"):
-        Path(layout.release(release)).mkdir(parents=True)
-    assert board.run(drop_releases(layout, ["aaaa", "cccc"])).exit_status == 0
-    assert [path.name for path in Path(layout.releases).iterdir()] == ["bbbb"]
-    assert board.run(drop_releases(layout, [])).exit_status == 0
-    assert [path.name for path in Path(layout.releases).iterdir()] == ["bbbb"]
+def test_a_program_that_runs_is_run_once_to_tell_its_version(board: LocalTransport, layout: Layout) -> None:
+    seen = Path(layout.prefix).parent / "seen"
+    done = board.run(tried(layout, f"#!/bin/sh\necho \"$*\" >>'{seen}'\necho 1.2.3\n"))
+    assert (done.exit_status, done.stdout) == (0, b""), done.stderr
+    assert seen.read_text() == "version\n"
+    assert [path.name for path in Path(layout.release("aaaa")).iterdir()] == ["picoclaw"]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "#!/bin/sh\nkill -ILL $$\n",
+        "#!/bin/sh\necho 'SIGILL: illegal instruction' >&2; echo 'PC=0x1 m=0' >&2; exit 2\n",
+        "#!/bin/sh\necho 'This program can only be run on AMD64 processors with v3 support.'; exit 1\n",
+        "#!/nowhere/sh\n",
+        "\0\1\2",
+    ],
+)
+def test_one_that_can_not_run_there_is_told_of_and_removed(board: LocalTransport, layout: Layout, program: str) -> None:
+    done = board.run(tried(layout, program))
+    assert done.exit_status == CANNOT_RUN_STATUS
+    assert b"it ended with status " in done.stderr
+    assert not Path(layout.release("aaaa")).exists()
+
+
+@pytest.mark.parametrize("program", ["#!/bin/sh\nexit 2\n", f"#!/bin/sh\nexec sleep {TRIAL_S + 20}\n"])
+def test_one_that_knows_no_version_or_does_not_end_runs_all_the_same(
+    board: LocalTransport, layout: Layout, program: str
+) -> None:
+    began_s = time.monotonic()
+    assert board.run(tried(layout, program)).exit_status == 0
+    assert time.monotonic() - began_s < TRIAL_S + 10
+    assert Path(layout.binary("aaaa")).exists()

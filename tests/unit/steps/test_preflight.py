@@ -98,6 +98,7 @@ OTHERS = {"broken_release", "locked", "cannot_run", "changed_meanwhile", "servic
 """Of later steps, and of the probe."""
 OTHERS |= {"clock_not_set"}  # of --set-clock
 OTHERS |= {"needs_root", "no_such_tool", "no_zram", "no_swap_here", "password_login", "wrong_account", "not_a_folder"}
+OTHERS |= {"sshd_faults"}
 
 
 def test_every_reason_that_has_a_cure_is_reached_here() -> None:
