@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from deploy.board_shell.framing import Answers, Framing, parse
 from deploy.board_shell.init_system import INIT_QUESTION, parse_init
+from deploy.board_shell.place import PLACE, parse_place
 from deploy.board_shell.quoting import quote, quote_path
 from deploy.board_shell.shell_functions import HASH, MANAGER, MEMORY_CGROUP, RUNNING
 from deploy.errors import BadAnswer
-from deploy.model.facts import ElfIdentity, HostFacts, Installed, Place, Running
+from deploy.model.facts import ElfIdentity, HostFacts, Installed, Part, Running
 from deploy.model.layout import Layout
 from deploy.model.reading import Process
 from deploy.transport.protocol import Script
@@ -80,13 +81,6 @@ echo "overcommit: $(cat /proc/sys/vm/overcommit_memory 2>/dev/null)\""""
 _LOGIN = "id -u; date +%s"
 _CA = f'for f in "$SSL_CERT_FILE" {" ".join(CA_BUNDLES)}; do [ -s "$f" ] && {{ printf "%s\\n" "$f"; break; }}; done; :'
 _TOOLS = f'for t in {" ".join(TOOLS)}; do command -v "$t" >/dev/null 2>&1 && printf "%s\\n" "$t"; done; :'
-_PLACE = """\
-p=$(above "$prefix")
-printf '%s\\n' "$prefix"
-[ -w "$p" ] && echo writable || echo read-only
-df -Pk "$p" | sed -n '2,$p'
-echo mounts
-cat /proc/mounts"""
 _INSTALLED = """\
 link() { set -- "$(readlink "$1" 2>/dev/null)"; printf '%s\\n' "${1##*/}"; }
 printf 'current %s\\n' "$(link "$prefix/current")"
@@ -102,6 +96,8 @@ for d in "$prefix"/releases/*/; do
     elif [ -n "$current_hash" ] && [ "$d/$name" -ef "$prefix/current/$name" ]; then h=$current_hash
     else h=$(hash_of "$d/$name"); fi
     printf 'release %s %s\\n' "${d##*/}" "$h"
+    f=$d/$name.part
+    [ ! -s "$f" ] || printf 'part %s %s %s\\n' "${d##*/}" "$(hash_of "$f")" "$(wc -c <"$f")"
 done; :"""
 RUNNING_QUESTION = """\
 [ -n "$pid" ] || exit 0
@@ -138,7 +134,7 @@ def preflight_script(question: Question, framing: Framing) -> Script:
         "login": _LOGIN,
         "ca": _CA,
         "tools": _TOOLS,
-        "place": _PLACE,
+        "place": PLACE,
         "port": _port(question),
         "installed": _INSTALLED,
         "init": INIT_QUESTION,
@@ -213,39 +209,6 @@ def parse_elf(text: str) -> ElfIdentity:
     return ElfIdentity(bits=32 * header[4], little_endian=little_endian, machine=machine)
 
 
-def parse_place(text: str) -> Place:
-    """The prefix, what `df -Pk` says of its file system, and the mount options from /proc/mounts."""
-    head, _, mounts = text.partition("\nmounts\n")
-    lines = head.split("\n")
-    if len(lines) < 3 or not lines[0].startswith("/"):
-        raise BadAnswer("df says nothing of the prefix's file system")
-    # POSIX df -P keeps one line a file system; a BusyBox without -P folds a long device name onto a line of its own.
-    fields = " ".join(lines[2:]).split()
-    if len(fields) < 6 or not _NUMBER.fullmatch(fields[3]):
-        raise BadAnswer("df prints a table that can't be read")
-    mount_point = " ".join(fields[5:])
-    file_system, options = "", ""
-    for line in mounts.splitlines():
-        parts = line.split()
-        if len(parts) >= 4 and _unescape(parts[1]) == mount_point:
-            file_system, options = parts[2], parts[3]  # the last mount on a point is the one in force
-    return Place(
-        prefix=lines[0],
-        free_kib=int(fields[3]),
-        mount_point=mount_point,
-        mount_options=tuple(options.split(",")) if options else (),
-        file_system=file_system,
-        writable=lines[1] == "writable",
-    )
-
-
-def _unescape(field: str) -> str:
-    """A field of /proc/mounts: blanks, tabs, newlines and backslashes come as octal (fstab(5))."""
-    for escaped, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        field = field.replace(escaped, plain)
-    return field
-
-
 def parse_port(text: str) -> bool:
     """Whether a socket that is not one of the running gateway's listens on the port."""
     inodes: dict[str, set[str]] = {"listens": set(), "ours": set()}
@@ -259,6 +222,7 @@ def _installed(text: str) -> Installed:
     links = {"current": "", "previous": ""}
     files: dict[str, str] = {}
     releases: dict[str, str] = {}
+    parts: dict[str, Part] = {}
     for line in text.splitlines():
         key, _, rest = line.partition(" ")
         name, _, value = rest.partition(" ")
@@ -268,6 +232,9 @@ def _installed(text: str) -> Installed:
             files[name] = value
         elif key == "release":
             releases[name] = value
+        elif key == "part":
+            sha256, _, size = value.partition(" ")
+            parts[name] = Part(_number(size, "a part"), sha256)
     return Installed(
         current=links["current"],
         previous=links["previous"],
@@ -275,6 +242,7 @@ def _installed(text: str) -> Installed:
         config_sha256=files.pop("config.json", ""),
         ca_sha256=files.pop("ca.pem", ""),
         service_sha256=files,
+        parts=parts,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from deploy.board_shell.place import unescaped
 from deploy.board_shell.probe_text import one_line
 from deploy.model.probed import Device, FileSystem
 from deploy.model.units import KIB
@@ -43,7 +44,7 @@ def parse_file_systems(text: str) -> tuple[FileSystem, ...]:
     for line in rest.partition("\ndevices\n")[0].splitlines():
         fields = line.split()
         if len(fields) >= 3:  # the last mount on a point is the one in force
-            mounts[_unescaped(fields[0])] = (fields[1], tuple(fields[2].split(",")))
+            mounts[unescaped(fields[0])] = (fields[1], tuple(fields[2].split(",")))
     found: dict[str, FileSystem] = {}
     for row in re.split(r"(?:^|\n)df [^\n]*\n", head)[: MOST + 1]:
         # A BusyBox without -P folds a long device name onto a line of its own.
@@ -75,8 +76,3 @@ def parse_devices(text: str) -> tuple[Device, ...]:
         if len(found) == MOST:
             break
     return tuple(found)
-
-
-def _unescaped(text: str) -> str:
-    """A field of /proc/mounts, where blanks stand as \\040 and so on (getmntent(3))."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8) & 0xFF), text)

@@ -57,11 +57,13 @@ def push_release(
     *,
     gzipped: bool,
     base: str = "",
+    goes_on: bool = False,
     deadline_s: float,
     trial: bool = True,
 ) -> Script:
     """Send a binary to its release folder. `payload` is gzip data where `gzipped`; `sha256` is of the plain binary.
 
+    With `goes_on` it is the rest of what is there in part. Where it breaks off, what arrived stays for that.
     With `base` it is the difference from that release, which the gateway there applies (`patch`).
     With `trial` it is run once there, to tell its version, before it gets its name: CANNOT_RUN_STATUS where it can't.
     """
@@ -72,12 +74,16 @@ def push_release(
         receive += f" | {old} patch {old}"
     give_up = f"rm -f {binary}.part; rmdir {folder} 2>/dev/null; exit"
     tried = f"on_trial {binary}.part || {{ {give_up} {CANNOT_RUN_STATUS}; }}\n"
+    what = "what changed" if base else "the rest" if goes_on else "the binary"
     return Script(
-        title=f"send {'what changed' if base else 'the binary'} to {layout.release(release_id)}",
+        title=f"send {what} to {layout.release(release_id)}",
         text=f"""\
 {HASH}{FLUSH}{_TRIAL if trial else ""}umask 022
 mkdir -p {folder} || exit {FOLDER_STATUS}
-{receive} >{binary}.part && chmod 755 {binary}.part || {{ {give_up} 1; }}
+{receive} {">>" if goes_on else ">"}{binary}.part && chmod 755 {binary}.part || {{
+    [ -s {binary}.part ] && exit 1
+    {give_up} 1
+}}
 got=$(hash_of {binary}.part)
 [ "$got" = {quote(sha256)} ] || {{ {give_up} {HASH_DIFFERS_STATUS}; }}
 {tried if trial else ""}flush {binary}.part

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deploy.model.reading import Process
 
@@ -47,6 +47,14 @@ class Init:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The beginning of a binary, as a push left it whose link broke."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Installed:
     """What lies under the prefix. Hashes are SHA-256 in hex; "" where there is no such file."""
 
@@ -59,6 +67,8 @@ class Installed:
     ca_sha256: str
     service_sha256: dict[str, str]
     """Of the files that a service manager may have: by path, those under the prefix relative to it."""
+    parts: dict[str, Part] = field(default_factory=dict)
+    """By release id, what arrived of those that are not whole."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from deploy.board_shell.framing import Framing
 from deploy.board_shell.preflight import Question, parse_preflight, preflight_script
 from deploy.errors import Refused
+from deploy.model.artifact import Artifact
 from deploy.model.facts import ElfIdentity, HostFacts
 from deploy.model.layout import Layout
 from deploy.model.target import ELF_OF_GOARCH, Target
@@ -135,8 +136,8 @@ def refuse(job: Job, facts: HostFacts, now_s: int) -> None:
         raise Refused("no_overcommit", problem, host)
     artifact = job.artifact
     if artifact is None or facts.installed.releases.get(artifact.release_id) != artifact.sha256:
-        needed_kib = artifact.size_bytes // 1024 + 1 if artifact else ASSUMED_BINARY_KIB
-        refuse_without_space(place.free_kib, needed_kib, place.mount_point, host)
+        wanted_kib = needed_kib(facts, artifact) if artifact else ASSUMED_BINARY_KIB
+        refuse_without_space(place.free_kib, wanted_kib, place.mount_point, host)
     if not facts.tools & {"sha256sum", "openssl"}:
         raise Refused("no_hash_tool", "the board has neither sha256sum nor openssl to check what it received", host)
     if abs(facts.clock_s - now_s) > CLOCK_TOLERANCE_S and not plan.set_clock:
@@ -152,6 +153,12 @@ def refuse(job: Job, facts: HostFacts, now_s: int) -> None:
     if facts.port_taken and plan.answers:
         port = plan.config.health_port
         raise Refused("port_taken", f"another process on the board listens on port {port}", host)
+
+
+def needed_kib(facts: HostFacts, artifact: Artifact) -> int:
+    """What the artifact takes on the board, less what an earlier push has left of it there."""
+    part = facts.installed.parts.get(artifact.release_id)
+    return max(0, artifact.size_bytes - (part.size_bytes if part else 0)) // 1024 + 1
 
 
 def refuse_without_space(free_kib: int, needed_kib: int, mount_point: str, host: str) -> None:

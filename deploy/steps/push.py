@@ -6,6 +6,7 @@ Else all of it, compressed where the board can unpack it; through the exec chann
 from __future__ import annotations
 
 import gzip
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from deploy.model.display import clean
 from deploy.model.units import KIB, show_bytes
 from deploy.steps.asking import attempt, failed
 from deploy.steps.face import Job, LocalCommand, Observer
-from deploy.steps.preflight import ASSUMED_BINARY_KIB, refuse_without_space
+from deploy.steps.preflight import ASSUMED_BINARY_KIB, needed_kib, refuse_without_space
 from deploy.toolchain import find
 from deploy.transport.protocol import Completed, Script
 
@@ -45,27 +46,33 @@ class Push:
         path = job.artifact.path if job.artifact else Path(job.plan.source.binary)
         sha256 = job.artifact.sha256 if job.artifact else job.release_id
         base = job.known.installed.current if job.facts and job.artifact and _base(job) else ""
-        return (_script(job, sha256, path, gzipped=_compresses(job), base=base),)
+        goes_on = job.facts is not None and job.artifact is not None and not base and _there(job) > 0
+        return (_script(job, sha256, path, gzipped=_compresses(job), base=base, goes_on=goes_on),)
 
     def run(self, job: Job, observer: Observer) -> str:
         """Send it; raises Refused where the space does not suffice, CommandFailed where it did not arrive whole."""
         artifact = job.built
         place = job.known.place
-        refuse_without_space(place.free_kib, artifact.size_bytes // 1024 + 1, place.mount_point, job.transport.host)
+        refuse_without_space(place.free_kib, needed_kib(job.known, artifact), place.mount_point, job.transport.host)
         whole = f"{show_bytes(artifact.size_bytes)} to {job.layout.release(artifact.release_id)}"
         if sent := self._send_difference(job, observer):
             return f"{whole}, {show_bytes(sent)} sent: what changed since {job.known.installed.current}"
-        compresses = _compresses(job)
+        compresses, there = _compresses(job), _there(job)
+        if there:
+            observer.note(f"going on after the {show_bytes(there)} that an earlier push has sent")
         payload: bytes | Path = artifact.path
-        if compresses:
-            payload = gzip.compress(artifact.path.read_bytes(), compresslevel=6, mtime=0)
-        script = _script(job, artifact.sha256, payload, gzipped=compresses)
+        if compresses or there:
+            rest = artifact.path.read_bytes()[there:]
+            payload = gzip.compress(rest, compresslevel=6, mtime=0) if compresses else rest
+        script = _script(job, artifact.sha256, payload, gzipped=compresses, goes_on=there > 0)
         completed = attempt(job, script, observer.progress)
         _refuse(job, completed)
         if completed.exit_status == HASH_DIFFERS_STATUS:
             raise CommandFailed("what arrived on the board is not what was sent", job.transport.host)
         if completed.exit_status != 0:
             raise failed(script, completed, job.transport.host)
+        if there:
+            return f"{whole}, of which {show_bytes(there)} were there from an earlier push"
         return f"{whole}, {show_bytes(len(payload))} sent compressed" if isinstance(payload, bytes) else whole
 
     def _send_difference(self, job: Job, observer: Observer) -> int:
@@ -111,6 +118,16 @@ def _base(job: Job) -> Artifact | None:
     return old if ours and sha256 != job.built.sha256 else None
 
 
+def _there(job: Job) -> int:
+    """How many bytes of this very artifact an earlier push has sent; 0 where what is there begins otherwise."""
+    part = job.known.installed.parts.get(job.release_id)
+    if part is None or not 0 < part.size_bytes < job.built.size_bytes:
+        return 0
+    with job.built.path.open("rb") as file:
+        begins = hashlib.sha256(file.read(part.size_bytes)).hexdigest()
+    return part.size_bytes if begins == part.sha256 else 0
+
+
 def _refuse(job: Job, completed: Completed) -> None:
     """Raise Refused where no other way of sending would do better."""
     host, stderr = job.transport.host, clean(completed.stderr)
@@ -121,11 +138,21 @@ def _refuse(job: Job, completed: Completed) -> None:
         raise Refused("no_space", f"{job.known.place.mount_point} filled up while the release arrived", host)
 
 
-def _script(job: Job, sha256: str, payload: bytes | Path, *, gzipped: bool, base: str = "") -> Script:
+def _script(
+    job: Job, sha256: str, payload: bytes | Path, *, gzipped: bool, base: str = "", goes_on: bool = False
+) -> Script:
     # The plain size, compressed or not: a dry run, which compresses nothing, shows the same deadline.
     size_bytes = job.artifact.size_bytes if job.artifact else ASSUMED_BINARY_KIB * KIB
     deadline_s = 60 + size_bytes / SLOWEST_LINK_BYTES_S
     trial = job.plan.command is None  # what else may start where it is run, nobody knows
     return push_release(
-        job.layout, job.release_id, sha256, payload, gzipped=gzipped, base=base, deadline_s=deadline_s, trial=trial
+        job.layout,
+        job.release_id,
+        sha256,
+        payload,
+        gzipped=gzipped,
+        base=base,
+        goes_on=goes_on,
+        deadline_s=deadline_s,
+        trial=trial,
     )

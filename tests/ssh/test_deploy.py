@@ -123,6 +123,24 @@ def test_an_update_sends_only_what_changed(seat: Seat) -> None:
     assert seat.run("status", *seat.flags, "--json").document["version"] == "0.1.1-rc.2"
 
 
+def test_a_push_goes_on_where_a_broken_link_has_left_it(seat: Seat) -> None:
+    def push() -> str:
+        return str(next(step["detail"] for step in document["steps"] if step["title"] == "Push"))  # type: ignore[attr-defined]
+
+    code, document, err = seat.deploy("--no-measure")
+    assert code == 0, err
+    binary = Path(seat.prefix, "current", "picoclaw").resolve()
+    whole = binary.read_bytes()
+    assert seat.run("uninstall", *seat.flags).code == 0
+    binary.parent.mkdir(parents=True)
+    binary.with_suffix(".part").write_bytes(whole[:3_000_000])
+    code, document, err = seat.deploy("--no-measure")
+    assert code == 0, err
+    assert push().endswith("of which 2.9 MiB were there from an earlier push")
+    assert binary.read_bytes() == whole
+    assert sorted(path.name for path in binary.parent.iterdir()) == ["picoclaw"]
+
+
 def test_a_token_that_a_command_prints_shows_nowhere_but_in_the_config(seat: Seat, tmp_path: Path) -> None:
     del seat.run.settings["TELEGRAM_BOT_TOKEN"]
     kept = tmp_path / "kept token"

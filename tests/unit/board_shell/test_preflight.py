@@ -21,10 +21,10 @@ from shells import BusyBoxTransport
 
 from deploy.board_shell.framing import Framing
 from deploy.board_shell.observe import Location, locate_script, observe_script, parse_location, parse_observation
+from deploy.board_shell.place import parse_place
 from deploy.board_shell.preflight import (
     Question,
     parse_elf,
-    parse_place,
     parse_port,
     parse_preflight,
     parse_running,

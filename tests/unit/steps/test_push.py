@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from scripted_boards import (
 from deploy.board_shell.push import CANNOT_RUN_STATUS, HASH_DIFFERS_STATUS, TRIAL_S
 from deploy.errors import BuildFailed, CommandFailed, ConnectionLost, Refused
 from deploy.model.artifact import Artifact
-from deploy.model.facts import Installed
+from deploy.model.facts import HostFacts, Installed, Part
 from deploy.steps import push
 from deploy.steps.face import Job
 from deploy.steps.push import SLOWEST_LINK_BYTES_S, Push
@@ -88,6 +89,49 @@ def test_on_the_controller_itself_nothing_is_compressed(artifact: Artifact) -> N
     job, board = job_on(facts, artifact, good_answers(artifact, plan, facts), plan)
     Push().run(job, Silent())
     assert board.scripts[0].payload == artifact.path
+
+
+def left(artifact: Artifact, content: bytes) -> HostFacts:
+    """A blank board on which a broken push has left `content`."""
+    part = Part(len(content), hashlib.sha256(content).hexdigest())
+    return replace(BLANK, installed=replace(BLANK.installed, parts={artifact.release_id: part}))
+
+
+@pytest.mark.parametrize("tools", [("sha256sum",), ("sha256sum", "gunzip")])
+def test_what_an_earlier_push_has_sent_is_not_sent_again(artifact: Artifact, tools: tuple[str, ...]) -> None:
+    whole = artifact.path.read_bytes()
+    facts = replace(left(artifact, whole[:4000]), tools=frozenset(tools))
+    rest = f"send the rest to {PREFIX}/releases/{artifact.release_id}"
+    answers = good_answers(artifact, plan_of(), facts) | {rest: Completed(0, b"", b"", 0.0)}
+    job, board = job_on(facts, artifact, answers)
+    (shown,) = Push().commands(job)
+    observer = Silent()
+    detail = Push().run(job, observer)
+    (ran,) = board.scripts
+    assert isinstance(ran.payload, bytes)
+    assert (gzip.decompress(ran.payload) if "gunzip" in tools else ran.payload) == whole[4000:]
+    assert isinstance(shown, Script) and replace(bare(ran), payload=shown.payload) == shown
+    assert observer.notes == ["going on after the 3.9 KiB that an earlier push has sent"]
+    assert detail.endswith("of which 3.9 KiB were there from an earlier push")
+
+
+def test_what_begins_otherwise_or_is_longer_is_sent_anew(artifact: Artifact) -> None:
+    whole = artifact.path.read_bytes()
+    for content in (b"x" * 4000, whole, whole + b"x"):
+        facts = left(artifact, content)
+        job, board = job_on(facts, artifact, good_answers(artifact, plan_of(), facts))
+        Push().run(job, Silent())
+        assert board.titles == [send_title(artifact)]
+
+
+def test_the_space_that_a_part_takes_is_counted_as_there(artifact: Artifact) -> None:
+    facts = left(artifact, artifact.path.read_bytes()[:8000])
+    facts = replace(facts, place=replace(facts.place, free_kib=2))
+    rest = f"send the rest to {PREFIX}/releases/{artifact.release_id}"
+    answers = good_answers(artifact, plan_of(), facts) | {rest: Completed(0, b"", b"", 0.0)}
+    job, board = job_on(facts, artifact, answers)
+    Push().run(job, Silent())
+    assert board.titles == [rest]
 
 
 @dataclass
