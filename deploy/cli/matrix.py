@@ -174,8 +174,8 @@ def show(rows: Sequence[Row]) -> None:
     from deploy.report.console import Screen
 
     screen = Screen()
-    screen.table("", ("board", "VmRSS", "±", "VmHWM", "RssAnon", "RssFile", "verdict"), [_cells(row) for row in rows])
-    screen.say("Sizes in KiB. VmHWM: the peak under the messages, else since the start.")
+    screen.table("", ("board", "VmRSS", "±", "VmHWM", "RssAnon", "RssFile", "time", "verdict"), [_cells(row) for row in rows])
+    screen.say("Sizes in KiB. VmHWM: the peak under the messages, else since the start. Time: from the build to the verdict.")
     for row in rows:
         screen.say(f"{row.board}: {row.problem or _circumstances(row)}")
 
@@ -184,7 +184,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     reading = row.document.get("reading") or {}
     names = ("rss_kib", "rss_error_kib", "hwm_kib", "rss_anon_kib", "rss_file_kib")
     figures = (f"{reading[name]:,}" if reading.get(name) is not None else "" for name in names)
-    return (row.board, *figures, row.verdict)
+    return (row.board, *figures, f"{row.seconds:.0f} s", row.verdict)
 
 
 def _circumstances(row: Row) -> str:
@@ -198,7 +198,7 @@ def _circumstances(row: Row) -> str:
         parts.append(f"{live['answered']:,} messages answered over {live['tls']}")
     if row.verdict != Outcome.PASS.value:
         parts.append(str(row.document.get("reason", "")))
-    return ", ".join(part for part in (*parts, f"{row.seconds:.0f} s") if part)
+    return ", ".join(part for part in parts if part)
 
 
 def _document(row: Row) -> dict[str, Any]:
