@@ -174,8 +174,9 @@ def show(rows: Sequence[Row]) -> None:
     from deploy.report.console import Screen
 
     screen = Screen()
-    screen.table("", ("board", "VmRSS", "±", "VmHWM", "RssAnon", "RssFile", "time", "verdict"), [_cells(row) for row in rows])
-    screen.say("Sizes in KiB. VmHWM: the peak under the messages, else since the start. Time: from the build to the verdict.")
+    head = ("board", "VmRSS", "±", "VmHWM", "RssAnon", "RssFile", "time", "verdict")
+    screen.table("", head, [_cells(row) for row in rows])
+    screen.say("Sizes in KiB. VmHWM: the peak under the messages, else since the start.")
     for row in rows:
         screen.say(f"{row.board}: {row.problem or _circumstances(row)}")
 
