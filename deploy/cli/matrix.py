@@ -174,9 +174,9 @@ def show(rows: Sequence[Row]) -> None:
     from deploy.report.console import Screen
 
     screen = Screen()
-    head = ("board", "VmRSS", "±", "VmHWM", "RssAnon", "RssFile", "time", "verdict")
+    head = ("board", "VmRSS", "±", "VmHWM", "RssAnon", "RssFile", "s", "verdict")
     screen.table("", head, [_cells(row) for row in rows])
-    screen.say("Sizes in KiB. VmHWM: the peak under the messages, else since the start.")
+    screen.say("Sizes in KiB, time in seconds. VmHWM: the peak under the messages, else ever.")
     for row in rows:
         screen.say(f"{row.board}: {row.problem or _circumstances(row)}")
 
@@ -185,7 +185,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     reading = row.document.get("reading") or {}
     names = ("rss_kib", "rss_error_kib", "hwm_kib", "rss_anon_kib", "rss_file_kib")
     figures = (f"{reading[name]:,}" if reading.get(name) is not None else "" for name in names)
-    return (row.board, *figures, f"{row.seconds:.0f} s", row.verdict)
+    return (row.board, *figures, f"{row.seconds:.0f}", row.verdict)
 
 
 def _circumstances(row: Row) -> str:
