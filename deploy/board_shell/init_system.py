@@ -12,6 +12,7 @@ from deploy.model.facts import Init
 
 _NAMES = ("systemd", "openrc", "procd", "busybox_init")
 _VERSION = re.compile(r"[0-9]{1,5}")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 
 INIT_QUESTION = """\
 d=/etc/init.d v=
@@ -31,18 +32,19 @@ else c=$(cd /sys/fs/cgroup/memory 2>/dev/null && [ -e memory.limit_in_bytes ] &&
 case " $c " in *' memory '*) printf 'cgroup %s\\n' "$v" ;; esac
 printf 'manager %s\\n' "$(cat "$prefix/run/manager" 2>/dev/null)"
 """
-"""Needs $prefix, for which manager keeps the gateway now."""
+"""Needs $prefix, for which manager keeps the gateway now; its note's second line is "user NAME" where it has one."""
 
 
 def parse_init(text: str) -> Init:
     """The answer to INIT_QUESTION; what makes no sense counts as not known."""
     found = dict(line.partition(" ")[::2] for line in text.splitlines())
     version = found.get("version", "")
-    name, cgroup, manager = (found.get(each, "").strip() for each in ("init", "cgroup", "manager"))
+    name, cgroup, manager, user = (found.get(each, "").strip() for each in ("init", "cgroup", "manager", "user"))
     return Init(
         name=name if name in _NAMES else "",
         version=int(version) if _VERSION.fullmatch(version) else 0,
         writable=found.get("folder") == "writable",
         cgroup=cgroup if cgroup in ("v1", "v2") else "",
         manager=manager if manager in (*_NAMES, "detached") else "",
+        user=user if _USER.fullmatch(user) else "",
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from deploy.board_shell.framing import Answers, Framing, parse
 from deploy.board_shell.init_system import INIT_QUESTION, parse_init
+from deploy.board_shell.own_user import own_user_question, parse_own_user
 from deploy.board_shell.place import PLACE, parse_place
 from deploy.board_shell.quoting import quote, quote_path
 from deploy.board_shell.shell_functions import HASH, MANAGER, MEMORY_CGROUP, RUNNING
@@ -53,6 +54,8 @@ class Question:
     """Whether the user named the prefix: then no other is taken instead."""
     system_files: tuple[str, ...] = ()
     """Files outside the prefix, by plain paths, that a service manager may have for it."""
+    user: str = "picoclaw"
+    """The user that the gateway would get for its own."""
 
 
 def _prelude(question: Question) -> str:
@@ -108,6 +111,8 @@ else h=$(hash_of "/proc/$pid/exe"); fi
 printf 'sha256 %s\\n' "$h"
 if running_pid "$prefix/run/supervisor.pid" || manager_of "$pid" "$prefix"; then echo supervised; fi | sed -n '$p'
 g=$(memory_cgroup "$pid") && printf 'hard %s\\n' "$(cat "$g/memory.max" 2>/dev/null || cat "$g/memory.limit_in_bytes")"
+u=$(sed -n 's/^Uid:[^0-9]*[0-9]*[^0-9]*\\([0-9]*\\).*/\\1/p' "/proc/$pid/status")
+n=$(sed -n "s/^\\([^:]*\\):[^:]*:$u:.*/\\1/p" /etc/passwd 2>/dev/null | head -n 1); printf 'user %s\\n' "${n:-$u}"
 tr '\\000\\012' '\\012\\001' <"/proc/$pid/environ" | grep -E '^(GOMEMLIMIT|GOGC|GOMAXPROCS)='; :"""
 """About the process in $pid. Where the very file that it executes was hashed already ($current_hash), once is enough:
 slow boards feel it. Of its environment only the three limits are read: the rest may hold secrets.
@@ -138,6 +143,7 @@ def preflight_script(question: Question, framing: Framing) -> Script:
         "port": _port(question),
         "installed": _INSTALLED,
         "init": INIT_QUESTION,
+        "own_user": own_user_question(question.user),
         "running": RUNNING_QUESTION,
     }
     asked = "".join(framing.section(name, commands) for name, commands in sections.items())
@@ -172,6 +178,7 @@ def parse_preflight(framing: Framing, stdout: bytes) -> HostFacts:
         installed=_installed(answers.text("installed")),
         running=parse_running(answers.text("running")),
         init=parse_init(answers.text("init")),
+        own_user=parse_own_user(answers.text("own_user")),
     )
 
 
@@ -275,4 +282,5 @@ def parse_running(text: str) -> Running | None:
         limits=limits,
         supervised="supervised" in found,
         hard_bytes=_hard(found.get("hard", "")),
+        user=found.get("user", ""),
     )

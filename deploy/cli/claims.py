@@ -37,6 +37,8 @@ class Claim:
     subject: Subject
     health_port: int
     circumstances: dict[str, str]
+    user: str = ""
+    """The user of its own that the gateway was given; "" for the login's."""
 
 
 def claim(place: Place, layout: Layout, claimed: Claimed) -> Claim:
@@ -62,6 +64,7 @@ def claim(place: Place, layout: Layout, claimed: Claimed) -> Claim:
         subject=Subject(named, sha256, limits, pid=pid),
         health_port=record.health_port if record else place.board.health_port,
         circumstances=place.circumstances | circumstances,
+        user=record.user if record else "",
     )
 
 
@@ -78,6 +81,7 @@ def record_of(job: Job, place: Place) -> Deployment:
         health_port=job.plan.config.health_port,
         base_url=job.plan.config.base_url or "",
         command=None if job.plan.command is None else shlex.join(job.plan.command),
+        user=job.account.name,
         machine=place.machine,
         circumstances=circumstances_of(job.built),
     )

@@ -36,6 +36,8 @@ REFUSED = {
     "password_login": "Turn it off by hand, in whatever starts the SSH server there, or leave --no-password-login out.",
     "sshd_faults": "Mend it first: sshd -t on the board tells what is wrong.",
     "wrong_account": "Choose another name: --user picoclaw.",
+    "no_own_user": "Name a folder and a port that another user may have (--prefix, --port), "
+    "or let it run as root: --user root.",
     "not_a_folder": "Name another folder: --prefix /opt/picoclaw.",
     "port_taken": "Choose another port for the gateway's health page: --port 8081.",
 }

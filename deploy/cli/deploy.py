@@ -67,6 +67,7 @@ from deploy.steps.face import Job
         "json",
         "accept_new_host_key",
         "identity",
+        user="the user that the gateway runs as, made where there is none; root for none of its own",
     ),
     auto_shortflags=False,
 )
@@ -100,6 +101,7 @@ def deploy(
     max_procs: str = "",
     hard_limit: str = "",
     service: str = "",
+    user: str = "",
     messages: str = "50",
     budget: str = "",
     peak_budget: str = "",
@@ -145,6 +147,7 @@ def deploy(
         max_procs=max_procs,
         hard_limit=hard_limit,
         service=service,
+        user=user,
     )
     screen = silent.screen(as_json=json)
     where = probing.Where(board, host, emulate, accept_new_host_key, identity)

@@ -17,6 +17,7 @@ from deploy.model.board import Board
 from deploy.model.gateway_config import ANSWERED_BY_A_MODEL, GatewayConfig
 from deploy.model.secret import Secret
 from deploy.model.source import Source
+from deploy.service.accounts import NAME
 from deploy.service.detached import Detached
 from deploy.service.managers import NAMES
 from deploy.steps.authorities import CHOICES
@@ -47,6 +48,7 @@ class Wishes:
     command: str = ""
     hard_limit: str = ""
     service: str = ""
+    user: str = ""
 
 
 def plan_for(place: Place, wishes: Wishes) -> Plan:
@@ -66,6 +68,7 @@ def plan_for(place: Place, wishes: Wishes) -> Plan:
         version=wishes.version,
         command=command,
         service=_service(place, wishes),
+        user=_user(wishes),
         set_clock=wishes.set_clock and place.board.connection != "loopback",
     )
 
@@ -79,6 +82,13 @@ def _service(place: Place, wishes: Wishes) -> str:
     if wishes.service not in ("", Detached.name):
         raise UsageError(f"{place.board.name} is this machine, whose {wishes.service} is not for a trial to change")
     return Detached.name
+
+
+def _user(wishes: Wishes) -> str:
+    """What --user says. Raises UsageError."""
+    if wishes.user and not NAME.fullmatch(wishes.user):
+        raise UsageError(f"--user takes a name of a-z, 0-9, _ and -, and not {wishes.user!r}")
+    return wishes.user
 
 
 def _authorities(wishes: Wishes) -> str:

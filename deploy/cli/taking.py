@@ -46,7 +46,7 @@ def live_of(place: Place, transport: Transport, held: Claim, load: Load, observe
     assert subject.sha256 is not None, "a claim names a binary"
     limits = subject.limits or place.board.limits
     release_id = subject.sha256[:RELEASE_ID_LENGTH]
-    with second_instance(transport, subject.layout, release_id, limits, note=observer.note) as second:
+    with second_instance(transport, subject.layout, release_id, limits, user=held.user, note=observer.note) as second:
         own = replace(subject, layout=second.layout, process=second.process, limits=limits)
         about = {"instance": "a second one, beside the gateway in service"} | held.circumstances
         return _under_load(transport, Claim(own, second.health_port, about), second.user_side, load, observer)

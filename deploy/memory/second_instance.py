@@ -64,16 +64,17 @@ def second_instance(
     release_id: str,
     limits: Limits,
     *,
+    user: str = "",
     note: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[SecondInstance]:
-    """Start one of `release_id`, wait until it is ready; stop and remove it at the end, whatever happened.
+    """Start one of `release_id` as `user` ("" for the login), wait until it is ready; stop and remove it at the end.
 
     Raises ForwardRefused where the server leads no port back, NotReady with its log, CommandFailed.
     """
     own = Layout(f"{layout.run}/live", layout.name)
-    service = Detached(own, limits, lasts_s=LASTS_S)
+    service = Detached(own, limits, user=user, lasts_s=LASTS_S)
     port = _FIRST_PORT + secrets.randbelow(_PORTS)
     token = make_token()
     with ServedBotApi(token) as api, transport.lead_back(api.port) as bot_api_port:
@@ -81,7 +82,7 @@ def second_instance(
         try:
             note("starting a second instance of the same release, beside the one in service")
             must(transport, service.uninstall())  # what an earlier one may have left, where its link broke
-            must(transport, _prepare(layout, own))
+            must(transport, _prepare(layout, own, others_pass=bool(user)))
             must(transport, stage_file("write its CA bundle", own.ca_file, api.ca_pem))
             must(transport, stage_file("write its config", own.config, config.render(own.ca_file)))
             texts = [text.path for text in service.texts()]
@@ -96,12 +97,13 @@ def second_instance(
                 transport.run(service.uninstall())
 
 
-def _prepare(layout: Layout, own: Layout) -> Script:
-    """A folder for it whose releases are the gateway's."""
+def _prepare(layout: Layout, own: Layout, *, others_pass: bool) -> Script:
+    """A folder for it whose releases are the gateway's; another user may get there where `others_pass`."""
     folder, releases = quote_path(own.prefix), quote_path(own.releases)
+    opened = f" && chmod go+x {quote_path(layout.run)}" if others_pass else ""
     return Script(
         title="make a folder for the second instance",
-        text=f"umask 077; mkdir -p {folder} && ln -s {quote_path(layout.releases)} {releases}",
+        text=f"umask 077; mkdir -p {folder} && ln -s {quote_path(layout.releases)} {releases}{opened}",
     )
 
 

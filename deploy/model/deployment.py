@@ -25,6 +25,8 @@ class Deployment:
     """The Bot API server that the gateway was told to use, "" for Telegram's own."""
     command: str | None = None
     """The arguments of a program that is no gateway, None for a gateway."""
+    user: str = ""
+    """The user of its own that the gateway was given; "" for the login's."""
     machine: str = ""
     """The emulated machine that stood for the board, "" for the board itself."""
     circumstances: dict[str, str] = field(default_factory=dict)

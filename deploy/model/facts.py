@@ -44,6 +44,20 @@ class Init:
     """Which version of cgroups has the memory controller here: "v2", "v1", or "" for none."""
     manager: str = ""
     """The service manager that keeps the gateway under the prefix now, as it noted there; "" where nobody did."""
+    user: str = ""
+    """The user of its own that the gateway has there, as the manager noted; "" for the login's."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnUser:
+    """What a host has for a user of the gateway's own; asked where the login is root."""
+
+    exists: bool = False
+    can_be_made: bool = False
+    way: str = ""
+    """The program by which it is become (`service/own_user.py`), tried out; "" for none."""
+    reaches: bool = False
+    """Whether another user than root may reach the folder that the prefix lies in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,8 @@ class Running:
     """Whether somebody starts it again when it ends."""
     hard_bytes: int | None = None
     """The memory limit of its cgroup, read from the kernel; None where there is none."""
+    user: str = ""
+    """The name of the user that it runs as, by its effective UID; the UID itself where it has no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +125,7 @@ class HostFacts:
     installed: Installed
     running: Running | None
     init: Init = Init()
+    own_user: OwnUser = OwnUser()
     swap_kib: int = 0
     overcommit: int | None = None
     """vm.overcommit_memory (proc(5)): 0 refuses what can never fit, 1 refuses nothing, 2 counts strictly."""

@@ -54,7 +54,7 @@ finish() {{
     exit "$1"
 }}
 become_the_gateway() {{
-{enter_cgroup(self.limits, layout)}exec {self.command()}
+{enter_cgroup(self.limits, layout)}{self.becoming()}
 }}
 child= guard=
 trap 'finish 0' TERM INT
@@ -63,7 +63,7 @@ cd / || exit 1
 unset SSH_CLIENT SSH_CONNECTION SSH_TTY
 export {exports(self.limits)}
 note "$$" "$own_pid_file"
-{self._guard()}pause=1
+{self.getting_ready(f"finish {CONFIG_FAULT_STATUS}")}{self._guard()}pause=1
 while :; do
     {ROTATE}    read -r up rest </proc/uptime; begun=${{up%%.*}}
     become_the_gateway &

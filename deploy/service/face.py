@@ -11,11 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from deploy.board_shell.becoming import BECOME
 from deploy.board_shell.quoting import quote, quote_path
 from deploy.board_shell.shell_functions import FLUSH, SWITCH_LINK
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
 from deploy.service.guard import relieve
+from deploy.service.own_user import preparing
 from deploy.service.processes import FUNCTIONS, START_GRACE_S, STOP_GRACE_S
 from deploy.service.removal import removal
 from deploy.service.texts import (
@@ -57,6 +59,8 @@ class ServiceManager(ABC):
     arguments: tuple[str, ...] = ("gateway",)
     takes_config: bool = True
     """Whether `--config PATH` follows the arguments."""
+    user: str = ""
+    """The user that the gateway runs as, made where there is none; "" for whoever starts it."""
 
     @abstractmethod
     def own_texts(self) -> tuple[Text, ...]:
@@ -81,13 +85,24 @@ class ServiceManager(ABC):
 
     def texts(self) -> tuple[Text, ...]:
         """All that it writes on the board. The texts' SHA-256 tell whether the limits, or we, have changed."""
-        return (*self.own_texts(), Text(manager_file(self.layout), f"{self.name}\n"))
+        user = f"user {self.user}\n" if self.user else ""
+        return (*self.own_texts(), Text(manager_file(self.layout), f"{self.name}\n{user}"))
 
     def command(self) -> str:
         """The gateway's command line, quoted for sh."""
         config = ("--config", quote_path(self.layout.config)) if self.takes_config else ()
         binary = quote_path(f"{self.layout.current}/{self.layout.name}")
         return " ".join([binary, *map(quote, self.arguments), *config])
+
+    def becoming(self) -> str:
+        """sh: the calling process becomes the gateway, as `user` where it has one; after `getting_ready`."""
+        return f'become "$way" "$own_user" {self.command()}' if self.user else f"exec {self.command()}"
+
+    def getting_ready(self, otherwise: str) -> str:
+        """sh: what `becoming` rests on; `otherwise` is what follows where the gateway can have no user of its own."""
+        if not self.user:
+            return ""
+        return f'{BECOME}{preparing(self.layout, self.user)}prepare_user && way_to "$own_user" || {otherwise}\n'
 
     def stage(self, paths: Iterable[str]) -> Script:
         """Write those of its texts beside the ones in use; `switch` puts them in place. They hold no secret."""

@@ -9,7 +9,7 @@ from deploy.board_shell.quoting import quote, quote_path
 from deploy.board_shell.shell_functions import TICKS
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
-from deploy.service.face import ServiceManager
+from deploy.service.face import CONFIG_FAULT_STATUS, ServiceManager
 from deploy.service.texts import Text, head, service_name
 
 NOTE = """\
@@ -67,7 +67,9 @@ log={quote_path(layout.log_file)}
 umask 077
 mkdir -p {quote_path(layout.log)}
 {ROTATE}export {exports(manager.limits)}
-{enter_cgroup(manager.limits, layout)}note "$$" {quote_path(layout.pid_file)}
-exec {manager.command()} </dev/null >>"$log" 2>&1
+exec </dev/null >>"$log" 2>&1
+{manager.getting_ready(f"exit {CONFIG_FAULT_STATUS}")}{enter_cgroup(manager.limits, layout)}\
+note "$$" {quote_path(layout.pid_file)}
+{manager.becoming()}
 """,
     )

@@ -51,14 +51,15 @@ def manager_called(
     init: Init | None = None,
     arguments: tuple[str, ...] = ("gateway",),
     takes_config: bool = True,
+    user: str = "",
 ) -> ServiceManager:
     """The manager of that name. Raises LookupError."""
     for manager in MANAGERS:
         if manager.name == name:
             if manager is Systemd:
                 version = init.version if init else 0
-                return Systemd(layout, limits, arguments, takes_config, version)
-            return manager(layout, limits, arguments, takes_config)
+                return Systemd(layout, limits, arguments, takes_config, user, version)
+            return manager(layout, limits, arguments, takes_config, user)
     raise LookupError(name)
 
 

@@ -9,6 +9,7 @@ from deploy.board_shell.lock import lock_path
 from deploy.board_shell.quoting import quote, quote_path
 from deploy.model.layout import Layout
 from deploy.service.guard import guard_files
+from deploy.service.own_user import forgetting
 from deploy.service.texts import kept_at, waits_at
 
 
@@ -42,5 +43,6 @@ for release in {releases}/*/; do
     rm -rf "$release"with
     rmdir "$release" 2>/dev/null
 done
+{forgetting(layout)}
 for folder in {folders}; do rmdir "$folder" 2>/dev/null; done
 sync 2>/dev/null; :"""

@@ -12,6 +12,7 @@ from deploy.board_shell.quoting import quote_path
 from deploy.board_shell.shell_functions import TICKS
 from deploy.service.face import CONFIG_FAULT_STATUS, ServiceManager
 from deploy.service.launch import NOTE
+from deploy.service.own_user import preparing
 from deploy.service.processes import STOP_GRACE_S
 from deploy.service.texts import Text, head
 from deploy.transport.protocol import Script
@@ -80,6 +81,7 @@ note "$1" {quote_path(layout.pid_file)}
         if hardening:
             hardening.append(f"ReadWritePaths={layout.prefix}")
         hardened = "".join(f"{setting}\n" for setting in hardening)
+        user = f"User={self.user}\n" if self.user else ""
         return f"""\
 {head(layout)}
 [Unit]
@@ -94,7 +96,7 @@ ExecStart={" ".join(map(_word, words))}
 ExecStartPost=+/bin/sh {self._note_path} $MAINPID
 WorkingDirectory=/
 UMask=0077
-{environment}
+{user}{environment}
 Restart=always
 RestartSec=2
 RestartPreventExitStatus={CONFIG_FAULT_STATUS}
@@ -133,7 +135,8 @@ stop_gateway() {{
     [ ! -e {self.unit_path} ] || systemctl stop {self.service}.service >&2
     end_by_pid_files
 }}
-start_gateway() {{
+{preparing(self.layout, self.user) if self.user else ""}start_gateway() {{
+    {"prepare_user || return 1" if self.user else ":"}
     rm -f "$pid_file"
     systemctl reset-failed {self.service}.service 2>/dev/null # it may have been started too often lately
     systemctl start {self.service}.service >&2 || return 1

@@ -16,6 +16,7 @@ from deploy.model.limits import Limits
 from deploy.model.reading import Process, Reading
 from deploy.model.source import Source
 from deploy.model.verdict import Verdict
+from deploy.service.accounts import ROOT, Account, choose_account
 from deploy.service.detached import Detached
 from deploy.service.face import ServiceManager
 from deploy.service.managers import Choice, choose, manager_called
@@ -40,6 +41,9 @@ class Plan:
 
     service: str = ""
     """The service manager that the user named; "" takes the host's own."""
+
+    user: str = ""
+    """The user that the gateway is to run as, as the user named it: "root" for the login's; "" for one of its own."""
 
     ca: str = ""
     """Which CA bundle the user named, one of `authorities.CHOICES`; "" lets what the board has decide."""
@@ -100,9 +104,24 @@ class Job:
         return choose(self.facts, self.layout, self.plan.service)
 
     @property
+    def account(self) -> Account:
+        """Which user the gateway gets, and why none; before preflight, what was asked for."""
+        plan = self.plan
+        if self.facts is None:
+            return Account("" if plan.user == ROOT else plan.user)
+        return choose_account(
+            self.facts,
+            self.layout,
+            wanted=plan.user,
+            port=plan.config.health_port,
+            is_gateway=plan.command is None,
+            on_this_machine=plan.board.connection == "loopback",
+        )
+
+    @property
     def service(self) -> ServiceManager:
         """The service manager that is to keep the gateway running."""
-        return self._manager(self.choice.name)
+        return self._manager(self.choice.name, self.account.name)
 
     @property
     def service_before(self) -> ServiceManager | None:
@@ -110,9 +129,9 @@ class Job:
         if not self.known.installed.current:
             return None
         before = self.known.init.manager or Detached.name
-        return self._manager(before) if before != self.choice.name else None
+        return self._manager(before, self.known.init.user) if before != self.choice.name else None
 
-    def _manager(self, name: str) -> ServiceManager:
+    def _manager(self, name: str, user: str) -> ServiceManager:
         init = self.facts.init if self.facts else None
         command = self.plan.command
         return manager_called(
@@ -122,6 +141,7 @@ class Job:
             init=init,
             arguments=("gateway",) if command is None else command,
             takes_config=command is None,
+            user=user,
         )
 
     @property

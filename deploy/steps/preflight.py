@@ -13,6 +13,7 @@ from deploy.model.artifact import Artifact
 from deploy.model.facts import ElfIdentity, HostFacts
 from deploy.model.layout import Layout
 from deploy.model.target import ELF_OF_GOARCH, Target
+from deploy.service.accounts import ROOT, default_name
 from deploy.service.managers import system_files
 from deploy.steps.asking import must
 from deploy.steps.authorities import settled
@@ -81,7 +82,8 @@ class Preflight:
 def _question(job: Job) -> Question:
     plan = job.plan
     layout = Layout(plan.prefix, plan.source.binary)
-    return Question(layout, plan.config.health_port, plan.prefix_is_fixed, system_files(layout))
+    user = default_name(layout) if plan.user in ("", ROOT) else plan.user
+    return Question(layout, plan.config.health_port, plan.prefix_is_fixed, system_files(layout), user)
 
 
 def runs_here(target: Target, facts: HostFacts) -> bool:
@@ -134,6 +136,7 @@ def refuse(job: Job, facts: HostFacts, now_s: int) -> None:
             f"a 64-bit Go program asks for {GO_INDEX_KIB} KiB at its start, most of which it never touches"
         )
         raise Refused("no_overcommit", problem, host)
+    refuse_user(job, host)
     artifact = job.artifact
     if artifact is None or facts.installed.releases.get(artifact.release_id) != artifact.sha256:
         wanted_kib = needed_kib(facts, artifact) if artifact else ASSUMED_BINARY_KIB
@@ -153,6 +156,12 @@ def refuse(job: Job, facts: HostFacts, now_s: int) -> None:
     if facts.port_taken and plan.answers:
         port = plan.config.health_port
         raise Refused("port_taken", f"another process on the board listens on port {port}", host)
+
+
+def refuse_user(job: Job, host: str) -> None:
+    """Raise Refused where the gateway can't have the user that was named for it."""
+    if job.plan.user and job.account.reason:
+        raise Refused("no_own_user", f"the gateway can't run as {job.plan.user} there: {job.account.reason}", host)
 
 
 def needed_kib(facts: HostFacts, artifact: Artifact) -> int:

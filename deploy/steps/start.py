@@ -47,6 +47,8 @@ class Start:
         limits = job.plan.limits
         if running.limits != limits.environment() or not running.supervised or _hard_differs(job):
             return None
+        if job.account.name and running.user != job.account.name:
+            return None
         job.process = running.process
         return f"process {running.process.pid} runs this release under these limits already"
 
@@ -89,7 +91,7 @@ class Start:
             raise NotReady(_killed(job, log) or error.problem, error.host, log=log) from error
         job.process = parse_pid_file(completed.stdout)
         limits = " ".join(f"{name}={value}" for name, value in job.plan.limits.environment().items())
-        return f"process {job.process.pid}, {limits}, {_held(job)}{_kept(job)}"
+        return f"process {job.process.pid}{_whose(job)}, {limits}, {_held(job)}{_kept(job)}"
 
     def _switch(self, job: Job, staged: Sequence[str]) -> Script:
         service, layout = job.service, job.layout
@@ -172,6 +174,14 @@ def _killed(job: Job, log: str) -> str:
     if hard is None or not any(sign in log for sign in ("oom-kill", "with status 137")):
         return ""
     return f"the kernel ended the gateway: it needs more than its hard limit of {show_bytes(hard)}"
+
+
+def _whose(job: Job) -> str:
+    """The user that it runs as, where that was ours to say."""
+    account = job.account
+    if account.name:
+        return f" of its own user {account.name}"
+    return f" of root ({account.reason})" if account.reason else ""
 
 
 def _kept(job: Job) -> str:

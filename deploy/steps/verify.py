@@ -160,6 +160,8 @@ def check(job: Job, running: Running | None) -> None:
     wanted = job.plan.limits.environment()
     if running.limits != wanted:
         raise NotReady(f"the limits did not reach the process: it has {running.limits}, not {wanted}", host)
+    if job.account.name and running.user != job.account.name:
+        raise NotReady(f"process {running.process.pid} is {running.user}'s instead of {job.account.name}'s", host)
     hard = job.plan.limits.hard_bytes
     if hard is not None and job.known.init.cgroup and running.hard_bytes != hard:
         has = "none" if running.hard_bytes is None else f"{running.hard_bytes} bytes"

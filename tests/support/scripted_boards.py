@@ -12,7 +12,7 @@ from typing import Any
 
 from deploy.model.artifact import Artifact
 from deploy.model.board import Board
-from deploy.model.facts import ElfIdentity, HostFacts, Installed, Place, Running
+from deploy.model.facts import ElfIdentity, HostFacts, Installed, Place, OwnUser, Running
 from deploy.model.gateway_config import GatewayConfig
 from deploy.model.limits import Limits
 from deploy.model.reading import Process
@@ -158,7 +158,13 @@ def _running_lines(running: Running | None) -> str:
     lines = [f"pid {running.process.pid}", f"ticks {running.process.start_ticks}"]
     lines += [f"exe {running.exe_path}", f"sha256 {running.exe_sha256}"]
     lines += ["supervised"] if running.supervised else []
+    lines += [f"user {running.user}"] if running.user else []
     return "\n".join(lines + [f"{name}={value}" for name, value in running.limits.items()])
+
+
+def _own_user_lines(own: OwnUser) -> str:
+    said = {"exists": own.exists, "can be made": own.can_be_made, f"way {own.way}": own.way, "reaches": own.reaches}
+    return "\n".join(line for line, so in said.items() if so)
 
 
 def tells(facts: HostFacts) -> Callable[[Script], bytes]:
@@ -185,7 +191,9 @@ def tells(facts: HostFacts) -> Callable[[Script], bytes]:
         "port": "listens 9" if facts.port_taken else "",
         "installed": "\n".join(installed),
         "running": _running_lines(facts.running),
-        "init": f"init {facts.init.name}\nversion {facts.init.version}\nmanager {facts.init.manager}",
+        "init": f"init {facts.init.name}\nversion {facts.init.version}\nmanager {facts.init.manager}"
+        + (f"\nuser {facts.init.user}" if facts.init.user else ""),
+        "own_user": _own_user_lines(facts.own_user),
     }
     return lambda script: framed(script, sections)
 

@@ -276,7 +276,8 @@ BOARD = {
     "port": "",
     "installed": "current \nprevious ",
     "running": "",
-    "init": "init systemd\nversion 257\nfolder writable\ncgroup v2\nmanager detached",
+    "init": "init systemd\nversion 257\nfolder writable\ncgroup v2\nmanager detached\nuser picoclaw",
+    "own_user": "exists\nway setpriv\nreaches",
 }
 
 
