@@ -10,7 +10,7 @@ become() {
     setuidgid) exec setuidgid "$b_user" "$@" ;;
     chpst) exec chpst -u "$b_user" "$@" ;;
     chroot) exec chroot --userspec="$b_user:$(gid_of "$b_user")" --groups= / "$@" ;;
-    su) exec su -s /bin/sh "$b_user" -c 'exec "$0" "$@"' "$@" ;;
+    su) exec su -s /bin/sh "$b_user" -c 'exec "$0" "$@"' -- "$@" ;;
     start-stop-daemon)
         b_program=$1; shift
         set -- -c "$b_user:$(gid_of "$b_user")" -x "$b_program" -- "$@"

@@ -78,6 +78,7 @@ def _status_rows(transport: Transport, layout: Layout, manager: str, *, ask_it: 
             "sha256": running.exe_sha256,
             "limits": " ".join(f"{name}={value}" for name, value in sorted(running.limits.items())),
             "hard_limit_bytes": running.hard_bytes,
+            "user": running.user,
             "kept_by": manager,
             "restarted_when_it_ends": running.supervised,
         }

@@ -106,12 +106,14 @@ def test_the_hosts_own_service_manager_keeps_the_gateway(manager: str, host: Hos
     status = host.status()
     assert (status["kept_by"], status["hard_limit_bytes"]) == (manager, 16 * 1024 * 1024)
     assert status["restarted_when_it_ends"] is True
+    assert status["user"] == "picoclaw" and "of its own user picoclaw" in start_detail(deployed)
     assert host.run("deploy", "--hard-limit", "16MiB", "--no-measure")["changed"] is False
 
     # Nobody deploys after a power cut: it is there again, by itself, under its limits.
     host.cut_the_power()
     back = host.runs_within(60)
     assert (back["sha256"], back["hard_limit_bytes"]) == (status["sha256"], 16 * 1024 * 1024)
+    assert back["user"] == "picoclaw"
 
     # A limit that is too small is found, and what ran before runs again, under the limit of before.
     error = host.fails("deploy", "--hard-limit", "512KiB", "--no-measure")
@@ -125,9 +127,9 @@ def test_the_hosts_own_service_manager_keeps_the_gateway(manager: str, host: Hos
     assert host.says("logs", "--lines", "5").count("\n") >= 5
 
     # Another manager takes over, and nothing is left of the first one's.
-    detached = host.run("deploy", "--service", "detached", "--no-measure")
+    detached = host.run("deploy", "--service", "detached", "--user", "root", "--no-measure")
     assert "not after a reboot" in start_detail(detached)
-    assert host.status()["kept_by"] == "detached"
+    assert (host.status()["kept_by"], host.status()["user"]) == ("detached", "root")
     host.cut_the_power()
     assert host.status()["running"] is False
     again = host.run("deploy", "--no-measure")

@@ -12,7 +12,7 @@ from typing import Any
 
 from deploy.model.artifact import Artifact
 from deploy.model.board import Board
-from deploy.model.facts import ElfIdentity, HostFacts, Installed, Place, OwnUser, Running
+from deploy.model.facts import ElfIdentity, HostFacts, Installed, OwnUser, Place, Running
 from deploy.model.gateway_config import GatewayConfig
 from deploy.model.limits import Limits
 from deploy.model.reading import Process

@@ -12,7 +12,7 @@ from deploy.cli.cures import REFUSED, cure
 from deploy.errors import Refused
 from deploy.model.artifact import Artifact
 from deploy.model.board import Board
-from deploy.model.facts import ElfIdentity, HostFacts, Installed, Place
+from deploy.model.facts import ElfIdentity, HostFacts, Installed, OwnUser, Place
 from deploy.model.gateway_config import GatewayConfig
 from deploy.model.limits import Limits
 from deploy.model.secret import Secret
@@ -98,7 +98,15 @@ OTHERS = {"broken_release", "locked", "cannot_run", "changed_meanwhile", "servic
 """Of later steps, and of the probe."""
 OTHERS |= {"clock_not_set"}  # of --set-clock
 OTHERS |= {"needs_root", "no_such_tool", "no_zram", "no_swap_here", "password_login", "wrong_account", "not_a_folder"}
-OTHERS |= {"sshd_faults"}
+OTHERS |= {"sshd_faults", "no_own_user"}
+
+
+def test_a_user_that_the_gateway_can_not_have_is_refused_where_it_was_named() -> None:
+    seen = replace(FACTS, own_user=OwnUser(exists=True, way="setpriv", reaches=False))
+    job = replace(RISCV, plan=replace(RISCV.plan, user="bot"), facts=seen)
+    refused = refusal(job, seen)
+    assert (refused.reason, "no other user may reach" in refused.problem) == ("no_own_user", True)
+    refuse(replace(RISCV, facts=seen), seen, NOW_S)
 
 
 def test_every_reason_that_has_a_cure_is_reached_here() -> None:

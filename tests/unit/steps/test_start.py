@@ -95,7 +95,8 @@ def test_what_runs_is_what_the_dry_run_shows_after_configure(artifact: Artifact)
     assert tuple(map(bare, board.scripts)) == shown
     assert board.titles == [CONFIG, SUPERVISOR, SWITCH]
     assert detail == (
-        "process 501 of root (its /etc/passwd can't be written), GOMEMLIMIT=5MiB GOGC=20 GOMAXPROCS=1, restarted when it ends, but not after a reboot: "
+        "process 501 of root (its /etc/passwd can't be written), GOMEMLIMIT=5MiB GOGC=20 GOMAXPROCS=1, "
+        "restarted when it ends, but not after a reboot: "
         "its init is none that we know"
     )
     assert job.process == NEW_PROCESS
