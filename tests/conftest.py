@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from program import Slimdeploy
+
+
+def pytest_configure() -> None:
+    """A run in the background of a shell without job control begins with Ctrl-C ignored; tests send it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -82,10 +82,14 @@ def idle(
     return _read(place, login, prefix, claimed, held_to, take, explain=explain, json=json)
 
 
-DEADLINE = "how many seconds all of them may take"
+LOAD = {
+    "deadline": "how many seconds all of them may take",
+    "kinds": "what users write, by turns: short,long,markdown,emoji,group,caption,edit, some of them, or all",
+    "rate": "how many of them a second; without it all at once",
+}
 
 
-@task(name="live", help=HELP | help_for("messages", deadline=DEADLINE), auto_shortflags=False)
+@task(name="live", help=HELP | help_for("messages", **LOAD), auto_shortflags=False)
 @command
 def live(
     context: Context,
@@ -93,6 +97,8 @@ def live(
     host: str = "",
     emulate: bool = False,
     messages: str = "50",
+    kinds: str = "short",
+    rate: str = "",
     deadline: str = "120",
     sha256: str = "",
     prefix: str = "",
@@ -114,11 +120,12 @@ def live(
     claimed = Claimed(sha256, "", memory_limit, gc_percent, max_procs)
     burst = options.count(messages, "messages", most=MOST_MESSAGES)
     within_s = options.count(deadline, "deadline", most=3600)
+    written, rate_hz = options.kinds(kinds), options.rate_hz(rate)
 
     def take(transport: Transport, place: Place, held: Claim, observer: Observer) -> Reading:
         from deploy.memory.live import Load
 
-        return live_of(place, transport, held, Load(burst, within_s), observer)
+        return live_of(place, transport, held, Load(burst, within_s, written, rate_hz), observer)
 
     def login(place: Place) -> Transport:
         return reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)

@@ -19,6 +19,8 @@ from deploy.model.verdict import Budget
 BOARD = "the kind of board: a name from `boards`, or the path of a TOML file"
 MOST_MESSAGES = 10_000
 """As many as the Bot API stand-in takes in one burst."""
+MOST_A_SECOND = 1000
+"""As many as it lets users write."""
 
 HOST = "the machine: user@address or user@address:port; without it, the host remembered for the board"
 HELP = {
@@ -75,6 +77,28 @@ def count(text: str, flag: str, *, least: int = 1, most: int = 1_000_000) -> int
     if not re.fullmatch(r"\d{1,9}", text) or not least <= int(text) <= most:
         raise UsageError(f"--{flag} takes a whole number from {least} to {most}, not {text!r}")
     return int(text)
+
+
+def kinds(text: str) -> tuple[str, ...]:
+    """The kinds of messages in `text`, with commas between; `all` for all of them. Raises UsageError."""
+    from deploy.telegram.writing import KINDS
+
+    named = words(text)
+    if named == ("all",):
+        return KINDS
+    if not named or (unknown := [word for word in named if word not in KINDS]):
+        what = f"not {unknown[0]!r}" if named else "at least one of them"
+        raise UsageError(f"--kinds takes {', '.join(KINDS)} or all, and {what}")
+    return named
+
+
+def rate_hz(text: str) -> float:
+    """How many messages a second; 0 for all at once. Raises UsageError."""
+    if not text:
+        return 0.0
+    if not re.fullmatch(r"\d{1,4}(\.\d{1,3})?", text) or not 0 < float(text) <= MOST_A_SECOND:
+        raise UsageError(f"--rate takes messages a second, more than 0 and at most {MOST_A_SECOND}, not {text!r}")
+    return float(text)
 
 
 def size_bytes(text: str, flag: str) -> int:

@@ -31,10 +31,22 @@ _PAUSE_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the gateway is to do: that many messages, answered within `deadline_s` seconds."""
+    """What the gateway is to do: that many messages, answered within `deadline_s` seconds.
+
+    They are of the `kinds` of `telegram/writing.py` by turns, short ones where none is named; all at once, or `rate_hz`
+    a second.
+    """
 
     messages: int = 50
     deadline_s: float = 120.0
+    kinds: tuple[str, ...] = ()
+    rate_hz: float = 0.0
+
+    @property
+    def shown(self) -> str:
+        """The circumstance, for people."""
+        what = " ".join(self.kinds) or "short"
+        return f"{what}; " + (f"{self.rate_hz:g} a second" if self.rate_hz else "all at once")
 
 
 def live_reading(
@@ -68,7 +80,13 @@ def live_reading(
         before = counters(transport, subject.layout, health_port)
         if before is not None:
             peak = reset_peak(transport, process)
-            burst = user_side.burst(load.messages, deadline_s=load.deadline_s, progress=progress)
+            burst = user_side.burst(
+                load.messages,
+                kinds=load.kinds,
+                rate_hz=load.rate_hz,
+                deadline_s=load.deadline_s,
+                progress=progress,
+            )
             after = _settled_counters(transport, subject.layout, health_port, before, burst, sleep)
         observations.append(observe(transport, subject, pace))
     count = _count(burst, before, after)
@@ -77,7 +95,7 @@ def live_reading(
         observations,
         subject,
         pace,
-        circumstances=circumstances or {},
+        circumstances=(circumstances or {}) | {"messages": load.shown},
         now_s=clock(),
         more_evidence=(did_the_work(process, load.messages, burst, before, after), _peak(peak)),
         live=count,

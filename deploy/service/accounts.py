@@ -46,8 +46,8 @@ def choose_account(
         return Account()
     if not facts.is_root:
         return Account("", "only root can start it as another user" if wanted else "")
-    if not wanted and on_this_machine:
-        return Account("", "this machine gets no new users for a trial")
+    if on_this_machine:
+        return Account("", "this machine gets no users for a trial" if wanted else "")
     if not wanted and not is_gateway:
         return Account("", "what this program needs of the board is not known")
     own = facts.own_user

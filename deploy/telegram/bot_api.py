@@ -51,6 +51,11 @@ class BotApi:
         return self._certificate.ca_pem
 
     @property
+    def username(self) -> str:
+        """The bot's, without @."""
+        return str(self._methods.bot["username"])
+
+    @property
     def port(self) -> int:
         """The port on 127.0.0.1."""
         assert self._server is not None, "not started"

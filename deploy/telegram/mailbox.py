@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import secrets
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import Any
 
 from deploy.telegram.counts import BurstCount, Counts, Reply
+from deploy.telegram.writing import MOST_CAPTION_UNITS, Written, content_of
 
 TEXT_UNITS = 4096
 """The longest text of a message, in UTF-16 code units after parsing (sendMessage, "1-4096 characters")."""
@@ -51,6 +52,7 @@ class _Message:
 @dataclass(slots=True)
 class _Burst:
     begun: float
+    total: int
     sent: int = 0
     delivered: int = 0
     answered: int = 0
@@ -86,37 +88,45 @@ class Mailbox:
 
     def inject(self, chat_id: int, text: str) -> int:
         """A user writes `text`; the message's id. Raises ValueError where a user couldn't send that."""
-        return self._inject(chat_id, text, None)
+        return self._inject(chat_id, Written(text), None)
 
-    def _inject(self, chat_id: int, text: str, burst: _Burst | None) -> int:
-        if not 0 < chat_id < 1 << 52:
+    def _inject(self, user: int, what: Written, burst: _Burst | None) -> int:
+        if not 0 < user < 1 << 52:
             raise ValueError("a private chat's id lies between 1 and 2^52")
-        if not text.strip() or utf16_units(text) > TEXT_UNITS:
-            raise ValueError(f"a message has 1 to {TEXT_UNITS} characters that are not all white space")
+        most = MOST_CAPTION_UNITS if what.is_caption else TEXT_UNITS
+        if not what.text.strip() or utf16_units(what.text) > most:
+            raise ValueError(f"a message has 1 to {most} characters that are not all white space")
         if len(self._pending) >= _PENDING:
             raise ValueError(f"{_PENDING} messages wait for the bot already")
         message_id = self._next_message
         self._next_message += 1
         message: JsonObject = {
             "message_id": message_id,
-            "from": self._user(chat_id) | {"language_code": "en"},
-            "chat": self.chat(chat_id),
+            "from": self._user(user) | {"language_code": "en"},
+            "chat": self.group(user) if what.in_group else self.chat(user),
             "date": int(time()),
-            "text": text,
-        }
-        if command := _COMMAND.match(text):
+        } | content_of(what)
+        chat_id: int = message["chat"]["id"]
+        if command := _COMMAND.match(what.text):
             message["entities"] = [{"offset": 0, "length": command.end(), "type": "bot_command"}]
         self._injected += 1
         if burst is not None:
             burst.sent += 1
-        if not self.allowed_updates or "message" in self.allowed_updates:
-            update = {"update_id": self._next_update, "message": message}
-            record = _Message(chat_id, message_id, self._next_update, update, burst)
-            self._next_update += 1
-            self._pending.append(record)
-            self._unanswered.setdefault(chat_id, deque(maxlen=_UNANSWERED_A_CHAT)).append(record)
+        if self._is_asked_for("message"):
+            self._queue("message", message, burst)
+            self._unanswered.setdefault(chat_id, deque(maxlen=_UNANSWERED_A_CHAT)).append(self._pending[-1])
+        if what.is_edited and self._is_asked_for("edited_message"):  # what it was stays what is to be answered
+            self._queue("edited_message", message | {"text": f"{what.text}.", "edit_date": int(time())}, None)
         self._changed()
         return message_id
+
+    def _is_asked_for(self, kind: str) -> bool:
+        return not self.allowed_updates or kind in self.allowed_updates
+
+    def _queue(self, kind: str, message: JsonObject, burst: _Burst | None) -> None:
+        update = {"update_id": self._next_update, kind: message}
+        self._pending.append(_Message(message["chat"]["id"], message["message_id"], self._next_update, update, burst))
+        self._next_update += 1
 
     def _user(self, chat_id: int) -> JsonObject:
         name = _NAMES[chat_id % len(_NAMES)]
@@ -126,32 +136,42 @@ class Mailbox:
         """The private chat of that user, which exists from now on."""
         if chat_id not in self._chats:
             user = self._user(chat_id)
-            self._chats[chat_id] = {key: user[key] for key in ("id", "first_name", "username")} | {"type": "private"}
-            if len(self._chats) > _CHATS:
-                oldest = next(iter(self._chats))
-                del self._chats[oldest]
-                self._unanswered.pop(oldest, None)
+            self._keep_chat({key: user[key] for key in ("id", "first_name", "username")} | {"type": "private"})
         return self._chats[chat_id]
 
-    def begin_burst(self, texts: Sequence[str], chats: int) -> int:
-        """Inject `texts`, spread over that many chats that were never used; the burst's number.
+    def _keep_chat(self, chat: JsonObject) -> None:
+        self._chats[chat["id"]] = chat
+        if len(self._chats) > _CHATS:
+            oldest = next(iter(self._chats))
+            del self._chats[oldest]
+            self._unanswered.pop(oldest, None)
 
-        With as many chats as texts no reply can be taken for another message's.
-        """
+    def group(self, user: int) -> JsonObject:
+        """The group in which that user and the bot are; a group's id is negative."""
+        chat_id = -1_000_000_000_000 - user
+        if chat_id not in self._chats:
+            self._keep_chat({"id": chat_id, "title": f"Board club {user}", "type": "supergroup"})
+        return self._chats[chat_id]
+
+    def begin_burst(self, messages: int) -> int:
+        """The number of a burst of that many messages, which `write` sends."""
         self._last_burst += 1
-        burst = _Burst(begun=monotonic())
-        self._bursts[self._last_burst] = burst
+        self._bursts[self._last_burst] = _Burst(begun=monotonic(), total=messages)
         if len(self._bursts) > _BURSTS:
             del self._bursts[next(iter(self._bursts))]
-        ids = [self.new_chat() for _ in range(chats)]
-        for number, text in enumerate(texts):
-            self._inject(ids[number % chats], text, burst)
         return self._last_burst
+
+    def write(self, number: int, user: int, what: Written) -> None:
+        """That user writes one message of a burst. Raises KeyError where the burst is not known (any more).
+
+        Where each user writes one alone, no reply can be taken for another message's.
+        """
+        self._inject(user, what, self._bursts[number])
 
     def burst(self, number: int) -> BurstCount:
         """What is counted of that burst so far. Raises KeyError where it is not known (any more)."""
         burst = self._bursts[number]
-        complete = burst.answered == burst.sent
+        complete = burst.answered == burst.total
         return BurstCount(
             sent=burst.sent,
             delivered=burst.delivered,

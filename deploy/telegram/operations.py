@@ -5,6 +5,7 @@ Who asks is `user_side.py`'s; a socket's framing is `deploy/emulator/control.py`
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from time import monotonic
@@ -12,26 +13,14 @@ from typing import Any
 
 from deploy.telegram.bot_api import BotApi
 from deploy.telegram.counts import Fault
+from deploy.telegram.writing import KINDS, Written, written
 
 LONGEST_WAIT_S = 20.0
 """How long one operation waits at most; who wants to wait longer asks again."""
 
 MOST_MESSAGES = 10_000
 
-# Of different lengths and scripts, because a gateway's buffers see the difference.
-_SENTENCES = (
-    "hello",
-    "What does this board run on?",
-    "Grüße aus Zürich: läuft der kleine Rechner noch? 🙂",
-    "Please remind me that the backup disk has to be changed on Friday, and that the fan in the cupboard is loud.",
-    "今日の天気はどうですか",
-    "ok, thanks",
-)
-
-
-def texts_of_burst(messages: int) -> list[str]:
-    """What users write in a burst: numbered, so that each text occurs once."""
-    return [f"{_SENTENCES[number % len(_SENTENCES)]} ({number + 1}/{messages})" for number in range(messages)]
+MOST_A_SECOND = 1000.0
 
 
 class Operations:
@@ -40,6 +29,7 @@ class Operations:
     def __init__(self, bot_api: BotApi) -> None:
         self._bot_api = bot_api
         self._mailbox = bot_api.mailbox
+        self._writing: set[asyncio.Task[None]] = set()
         self._table: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
             "new_chat": self._new_chat,
             "say": self._say,
@@ -70,13 +60,35 @@ class Operations:
             await self._bot_api.bell.wait(left)
         return {"replies": [asdict(reply) for reply in replies]}
 
-    async def _begin_burst(self, messages: int, chats: int | None) -> dict[str, Any]:
+    async def _begin_burst(
+        self, messages: int, chats: int | None, kinds: list[str] | None = None, rate_hz: float = 0.0
+    ) -> dict[str, Any]:
         if not 1 <= messages <= MOST_MESSAGES:
             raise ValueError(f"a burst has 1 to {MOST_MESSAGES} messages")
         chats = messages if chats is None else chats
         if not 1 <= chats <= messages:
             raise ValueError("a burst has at least one chat and no more chats than messages")
-        return {"burst": self._mailbox.begin_burst(texts_of_burst(messages), chats)}
+        if not 0 <= rate_hz <= MOST_A_SECOND:
+            raise ValueError(f"users write at most {MOST_A_SECOND:g} messages a second")
+        texts = written(tuple(kinds or KINDS[:1]), messages, self._bot_api.username)
+        burst = self._mailbox.begin_burst(messages)
+        users = [self._mailbox.new_chat() for _ in range(chats)]
+        if rate_hz:
+            task = asyncio.get_running_loop().create_task(self._write(burst, texts, users, rate_hz))
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
+        else:
+            for at, what in enumerate(texts):
+                self._mailbox.write(burst, users[at % chats], what)
+        return {"burst": burst}
+
+    async def _write(self, burst: int, texts: list[Written], users: list[int], rate_hz: float) -> None:
+        """One after the other, at that rate from the first on; a pause that took too long is made up for."""
+        begun = monotonic()
+        for at, what in enumerate(texts):
+            if (early := begun + at / rate_hz - monotonic()) > 0:
+                await asyncio.sleep(early)
+            self._mailbox.write(burst, users[at % len(users)], what)
 
     async def _watch_burst(self, burst: int, seen: list[int], wait_s: float) -> dict[str, Any]:
         """Its count, as soon as delivered and answered are no more what was `seen`."""

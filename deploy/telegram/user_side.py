@@ -27,11 +27,14 @@ class UserSide(Protocol):
         messages: int,
         *,
         chats: int | None = None,
+        kinds: tuple[str, ...] = (),
+        rate_hz: float = 0.0,
         deadline_s: float = 60.0,
         progress: Callable[[int, int], None] | None = None,
     ) -> BurstCount:
-        """Users send that many messages at once; the count when all are delivered and answered, or at the deadline.
+        """Users send that many messages; the count when all are delivered and answered, or at the deadline.
 
+        All at once, or `rate_hz` a second; of the `kinds` of `writing.KINDS` by turns, short ones where none is named.
         Each message has a chat of its own, in which a reply can be for nothing else; with `chats` they are spread over
         that many, and a gateway that splits one reply in two may be counted too well. `progress` gets (answered, sent).
         """
@@ -76,12 +79,15 @@ class AskedUserSide:
         messages: int,
         *,
         chats: int | None = None,
+        kinds: tuple[str, ...] = (),
+        rate_hz: float = 0.0,
         deadline_s: float = 60.0,
         progress: Callable[[int, int], None] | None = None,
     ) -> BurstCount:
         """See UserSide."""
         until = monotonic() + deadline_s
-        burst = self._do("begin_burst", messages=messages, chats=chats)["burst"]
+        given = {"messages": messages, "chats": chats, "kinds": list(kinds) or None, "rate_hz": rate_hz}
+        burst = self._do("begin_burst", **given)["burst"]
         seen = [0, 0]
         while True:
             wait_s = max(0.0, min(_STEP_S, until - monotonic()))
@@ -89,7 +95,7 @@ class AskedUserSide:
             count = BurstCount(**answer["count"])
             if progress is not None:
                 progress(count.answered, count.sent)
-            if count.complete or monotonic() >= until:
+            if (count.complete and count.sent == messages) or monotonic() >= until:
                 return count
             seen = [count.delivered, count.answered]
 

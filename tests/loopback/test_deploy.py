@@ -54,7 +54,7 @@ def test_the_whole_story_of_the_demo(local, private_home: Path) -> None:
     assert (idle.code, idle.document["kind"]) == (0, "idle")
     explained = local("memory", "--board", "local", "--explain")
     assert "it executes the artifact" in explained.out
-    lively = local("memory.live", "--board", "local", "--messages", "7", "--json")
+    lively = local("memory.live", "--board", "local", "--messages", "7", "--kinds", "all", "--json")
     assert (lively.code, lively.document["live"]["answered"]) == (0, 7)
 
     said = local("chat", "--board", "local", "--text", "does anybody hear me?")

@@ -57,7 +57,7 @@ func (m *Message) read(r *jsonstream.Reader, texts *texts) error {
 				return r.Skip()
 			})
 			m.ToBot = original.bot
-		case "text":
+		case "text", "caption": // of a photo, a video, a file
 			m.Text, err = texts.read(r, maxText)
 		default:
 			err = r.Skip()

@@ -24,15 +24,16 @@ func TestInAGroupOnlyWhatIsMeantForTheBotIsAnswered(t *testing.T) {
 	}
 	api.put(message(50, "group", "5", "as I said", `,"reply_to_message":{"message_id":3,"from":{"id":12345,"is_bot":true}}`))
 	api.put(message(51, "group", "5", "not to you", `,"reply_to_message":{"message_id":3,"from":{"id":7,"is_bot":false}}`))
+	api.put(strings.Replace(message(52, "private", "5", "a photo of the board", `,"photo":[{"file_id":"x"}]`), `"text"`, `"caption"`, 1))
 	api.put(message(99, "private", "5", "last", ""))
 	api.start()
 	api.until("the last is answered", func() bool { sent := api.sent(); return len(sent) > 0 && sent[len(sent)-1] == "last" })
-	wanted := []string{"are you there?", "hey you", "/ping", "/ping@SLIM_BOT", "as I said", "last"}
+	wanted := []string{"are you there?", "hey you", "/ping", "/ping@SLIM_BOT", "as I said", "a photo of the board", "last"}
 	if got := api.sent(); strings.Join(got, "|") != strings.Join(wanted, "|") {
 		t.Errorf("%q", got)
 	}
 	for _, c := range api.made("sendMessage") {
-		if private := c.Chat == 99; private != (c.Reply.Message == 0) || (!private && c.Reply.Message != c.Chat+1000) {
+		if private := c.Chat == 99 || c.Chat == 52; private != (c.Reply.Message == 0) || (!private && c.Reply.Message != c.Chat+1000) {
 			t.Errorf("chat %d: a reply to message %d", c.Chat, c.Reply.Message)
 		}
 	}

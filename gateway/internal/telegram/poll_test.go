@@ -56,7 +56,8 @@ func TestOnlyTextOfUsersIsAnswered(t *testing.T) {
 	for _, members := range []string{
 		`"message":{` + chat + `,"from":{"id":1,"is_bot":true},"text":"from a bot"}`,
 		`"message":{` + chat + `,"text":"from a bot, said late","from":{"is_bot":true,"id":1}}`,
-		`"message":{` + chat + `,"from":{"is_bot":false},"photo":[{"file_id":"x"}],"caption":"a caption"}`,
+		`"message":{` + chat + `,"from":{"is_bot":false},"photo":[{"file_id":"x"}]}`,
+		`"message":{` + chat + `,"from":{"is_bot":true},"photo":[{"file_id":"x"}],"caption":"from a bot"}`,
 		`"message":{` + chat + `,"from":{"is_bot":false},"reply_to_message":{"text":"an old text","chat":{"id":8}},"sticker":{}}`,
 		`"message":{` + chat + `,"text":""}`,
 		`"edited_message":{` + chat + `,"text":"edited"}`,

@@ -85,12 +85,16 @@ def test_who_wants_root_gets_root_without_a_reason() -> None:
         (facts(replace(ABLE, way="")), {}, "nothing that starts a program as another user"),
         (facts(replace(ABLE, reaches=False)), {}, "no other user may reach /opt/picoclaw"),
         (facts(), {"gateway": False}, "not known"),
-        (facts(), {"here": True}, "no new users for a trial"),
     ],
 )
 def test_where_it_stays_root_the_reason_is_said(seen: HostFacts, more: dict[str, bool], why: str) -> None:
     account = chosen(seen, **more)  # type: ignore[arg-type]
     assert account.name == "" and why in account.reason
+
+
+def test_the_board_on_this_machine_gets_no_users() -> None:
+    assert chosen(facts(), here=True) == Account()
+    assert "no users for a trial" in chosen(facts(), wanted="bot", here=True).reason
 
 
 def test_a_program_that_is_no_gateway_gets_one_only_where_it_is_named() -> None:
