@@ -117,7 +117,7 @@ func TestTheFiguresComeAsOneDocumentToo(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &found); err != nil || code != exitFail {
 		t.Fatalf("%d, %v, %q, %q", code, err, stdout, stderr)
 	}
-	if found.Updates != 110 || found.Produced != 77 || found.Consumed != 77 || found.Answered != 77 || found.BytesPerMessage <= 0 ||
+	if found.Updates != 110 || found.Produced != 88 || found.Consumed != 88 || found.Answered != 88 || found.BytesPerMessage <= 0 ||
 		found.GCCPU < 0 || found.Verdict != "FAIL" || !strings.Contains(found.Reason, "the budget is 1.00 MiB") {
 		t.Errorf("%+v", found)
 	}

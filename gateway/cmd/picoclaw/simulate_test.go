@@ -37,7 +37,7 @@ func TestASimulationOfEveryKindIsOneDocument(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &found); err != nil || code != exitOK {
 		t.Fatalf("%d, %v, %q, %q", code, err, stdout, stderr)
 	}
-	if found.Updates != 200 || found.Produced != 140 || found.Consumed != 140 || found.Answered != 140 || found.Wrong != 0 ||
+	if found.Updates != 200 || found.Produced != 160 || found.Consumed != 160 || found.Answered != 160 || found.Wrong != 0 ||
 		found.Errors != 0 || found.BytesPerMessage <= 0 {
 		t.Errorf("%+v", found)
 	}

@@ -19,7 +19,7 @@ const (
 	Command                 // /ping; 1
 	Long                    // a line that is answered with more than one message holds; 2
 	Unmentioned             // a group's message that is not for the bot; 0
-	Photo                   // a photo with a caption; 0
+	Photo                   // a photo with a caption; 1
 	Edited                  // an edited message; 0
 	kinds
 )
@@ -57,7 +57,7 @@ var shapes = [kinds]shape{
 	Command:     {name: "command", text: "/ping", more: command, answers: 1},
 	Long:        {name: "long", text: storyWish, answers: 2},
 	Unmentioned: {name: "unmentioned", text: "Has anybody seen my keys?", group: true},
-	Photo:       {name: "photo", text: "My board, and a coin", more: photo, caption: true},
+	Photo:       {name: "photo", text: "My board, and a coin", more: photo, caption: true, answers: 1},
 	Edited:      {name: "edited", text: "Hello, is anybody here?", more: edited, field: "edited_message"},
 }
 

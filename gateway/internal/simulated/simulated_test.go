@@ -53,7 +53,7 @@ func TestEveryKindOfMessageGetsJustTheAnswersItDeserves(t *testing.T) {
 	t.Parallel()
 	const rounds = 30
 	result, all := burst(t, rounds*int(kinds), All()...)
-	if !result.Whole() || result.Updates != rounds*int64(kinds) || result.Produced != rounds*7 {
+	if !result.Whole() || result.Updates != rounds*int64(kinds) || result.Produced != rounds*8 {
 		t.Errorf("%+v", result)
 	}
 	answers := map[int64][]sent{}
@@ -81,6 +81,7 @@ func TestEveryKindOfMessageGetsJustTheAnswersItDeserves(t *testing.T) {
 			return s.Text == "what is the time?" && s.ReplyParameters.MessageID == int64(Group)+1 && s.ChatID < firstGroup
 		},
 		Command: func(s sent) bool { return s.Text == "pong" },
+		Photo:   func(s sent) bool { return s.Text == "My board, and a coin" },
 		Long:    func(s sent) bool { return s.ParseMode == "HTML" && len(s.Text) > 2000 && len(s.Text) <= 4096 },
 	} {
 		if first := answers[int64(kind)+1][0]; !wanted(first) {
@@ -141,7 +142,7 @@ func TestAMissingASecondAndAnUnwantedAnswerAreSeen(t *testing.T) {
 		"one was never written": {[]int64{1, 3, 9}, 2, 1},
 		"none":                  {nil, 0, 0},
 	} {
-		peer := New(Short, Photo)
+		peer := New(Short, Edited)
 		peer.Deliver(3)
 		b := bot(t, peer)
 		for _, chat := range c.chats {

@@ -121,6 +121,8 @@ class Users:
         messages: int,
         *,
         chats: int | None = None,
+        kinds: tuple[str, ...] = (),
+        rate_hz: float = 0.0,
         deadline_s: float = 60.0,
         progress: Callable[[int, int], None] | None = None,
     ) -> BurstCount:
@@ -315,9 +317,9 @@ def test_users_are_told_how_many_messages_how_long_and_whom_to_tell(gateways: Ga
         raise AssertionError("these users say nothing")
 
     count = replace(BURST, sent=7, delivered=7, answered=7)
-    load = Load(messages=7, deadline_s=3.5)
+    load = Load(messages=7, deadline_s=3.5, kinds=("long",), rate_hz=2.5)
     reading = read(gateways, Noting(page, count, counted=7), page.port, load=load, progress=progress)
-    assert told == [(7, {"deadline_s": 3.5, "progress": progress})]
+    assert told == [(7, {"kinds": ("long",), "rate_hz": 2.5, "deadline_s": 3.5, "progress": progress})]
     assert failed(reading) == set()
 
 
