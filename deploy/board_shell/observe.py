@@ -56,7 +56,7 @@ def locate_script(prefix: str, framing: Framing) -> Script:
         + f'for prefix in {candidates} ""; do [ ! -L "$prefix/current" ] || break; done\n'
         + framing.section("prefix", 'printf "%s\\n" "$prefix"')
         + framing.section("binary", _BINARY)
-        + framing.section("manager", 'cat "$prefix/run/manager" 2>/dev/null; :')
+        + framing.section("manager", 'head -n 1 "$prefix/run/manager" 2>/dev/null; :')
         + framing.close()
     )
     return Script(title="find where the gateway is installed", text=text, changes=False)

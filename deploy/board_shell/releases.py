@@ -52,7 +52,7 @@ for d in "$prefix"/releases/*/; do
     printf 'release %s\\n' "${d##*/}"
     [ ! -x "$d/$name" ] || printf 'sha256 %s\\nbytes %s\\npushed %s\\n' "$(hash_of "$d/$name")" \\
         "$(wc -c <"$d/$name")" "$(date -r "$d/$name" +%s 2>/dev/null)"
-    printf 'keeper %s\\n' "$(cat "$d/with/manager" 2>/dev/null)"
+    printf 'keeper %s\\n' "$(head -n 1 "$d/with/manager" 2>/dev/null)"
     for f in "$d"/with/*; do [ ! -f "$f" ] || printf 'kept %s\\n' "${f##*/}"; done
 done; :"""
 

@@ -16,6 +16,8 @@ from scripted_boards import BLANK
 from shells import BusyBoxTransport
 
 from deploy.board_shell.becoming import BECOME
+from deploy.board_shell.framing import Framing
+from deploy.board_shell.observe import locate_script, parse_location
 from deploy.board_shell.own_user import own_user_question, parse_own_user
 from deploy.board_shell.quoting import quote
 from deploy.model.facts import HostFacts, OwnUser
@@ -236,6 +238,9 @@ def test_the_gateway_reads_its_config_writes_its_offset_and_nothing_else(board: 
             seen = (board.prefix / name).stat()
             assert (seen.st_uid, stat.S_IMODE(seen.st_mode)) == (uid, 0o600), name
         assert board.prefix.stat().st_uid == 0
+        framing = Framing.new()
+        found = parse_location(framing, board.transport.run(locate_script(LAYOUT.prefix, framing)).stdout)
+        assert found is not None and found.manager == "detached", "the note's second line is the user"
         assert stat.S_IMODE((board.prefix / "run").stat().st_mode) == 0o700
     finally:
         removed = board.transport.run(service.uninstall())
