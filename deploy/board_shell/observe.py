@@ -5,6 +5,7 @@ Also where a board keeps its gateway when only its prefix candidates are known. 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from deploy.board_shell.framing import Framing, parse
@@ -40,6 +41,8 @@ def parse_observation(framing: Framing, stdout: bytes) -> tuple[Running | None, 
     return parse_running(answers.text("running")), answers.text("status").encode()
 
 
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
+
 # A release is one program. A ".part" beside it is what a broken push left.
 _BINARY = """\
 for f in "$prefix"/current/*; do
@@ -56,7 +59,7 @@ def locate_script(prefix: str, framing: Framing) -> Script:
         + f'for prefix in {candidates} ""; do [ ! -L "$prefix/current" ] || break; done\n'
         + framing.section("prefix", 'printf "%s\\n" "$prefix"')
         + framing.section("binary", _BINARY)
-        + framing.section("manager", 'head -n 1 "$prefix/run/manager" 2>/dev/null; :')
+        + framing.section("manager", 'cat "$prefix/run/manager" 2>/dev/null; :')
         + framing.close()
     )
     return Script(title="find where the gateway is installed", text=text, changes=False)
@@ -64,10 +67,14 @@ def locate_script(prefix: str, framing: Framing) -> Script:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a gateway is installed, the prefix absolute, and which service manager keeps it; "" where none noted it."""
+    """Where a gateway is installed, the prefix absolute, and which service manager keeps it; "" where none noted it.
+
+    `user` is the user of its own that it was given; "" for the login's.
+    """
 
     layout: Layout
     manager: str = ""
+    user: str = ""
 
 
 def parse_location(framing: Framing, stdout: bytes) -> Location | None:
@@ -81,4 +88,6 @@ def parse_location(framing: Framing, stdout: bytes) -> Location | None:
         return None
     if not found.startswith("/") or "\n" in found or "\n" in name:
         raise BadAnswer("the board did not say where its gateway is installed", detail=found[:80])
-    return Location(Layout(found, name) if name else Layout(found), answers.text("manager"))
+    manager, _, user = answers.text("manager").partition("\nuser ")
+    user = user if _USER.fullmatch(user) else ""
+    return Location(Layout(found, name) if name else Layout(found), manager, user)

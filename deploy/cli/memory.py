@@ -86,6 +86,7 @@ LOAD = {
     "deadline": "how many seconds all of them may take",
     "kinds": "what users write, by turns: short,long,markdown,emoji,group,caption,edit, some of them, or all",
     "rate": "how many of them a second; without it all at once",
+    "in_place": "measure the gateway in service itself: it talks to a stand-in meanwhile, and to its Bot API again",
 }
 
 
@@ -99,6 +100,7 @@ def live(
     messages: str = "50",
     kinds: str = "short",
     rate: str = "",
+    in_place: bool = False,
     deadline: str = "120",
     sha256: str = "",
     prefix: str = "",
@@ -123,9 +125,11 @@ def live(
     written, rate_hz = options.kinds(kinds), options.rate_hz(rate)
 
     def take(transport: Transport, place: Place, held: Claim, observer: Observer) -> Reading:
+        from deploy.cli.service import manager_of
         from deploy.memory.live import Load
 
-        return live_of(place, transport, held, Load(burst, within_s, written, rate_hz), observer)
+        led = manager_of(reaching.installed(transport, place, prefix), place) if in_place else None
+        return live_of(place, transport, held, Load(burst, within_s, written, rate_hz), observer, led=led)
 
     def login(place: Place) -> Transport:
         return reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)

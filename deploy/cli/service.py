@@ -127,7 +127,7 @@ def logs(
 def manager_of(found: Location, place: Place) -> ServiceManager:
     """The manager that keeps the gateway. The limits in force stand in its texts, which none of its scripts writes."""
     name = found.manager if found.manager in NAMES else Detached.name
-    return manager_called(name, found.layout, place.board.limits)
+    return manager_called(name, found.layout, place.board.limits, user=found.user)
 
 
 def _action(

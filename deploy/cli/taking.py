@@ -13,6 +13,7 @@ from deploy.memory.subject import Subject
 from deploy.model.artifact import RELEASE_ID_LENGTH
 from deploy.model.reading import Reading
 from deploy.model.verdict import Budget, Verdict
+from deploy.service.face import ServiceManager
 from deploy.steps.face import Job, Observer
 from deploy.steps.measure import TakeReading
 from deploy.telegram.user_side import UserSide
@@ -36,13 +37,30 @@ def taker(place: Place, budget: Budget, messages: int) -> TakeReading:
     return take
 
 
-def live_of(place: Place, transport: Transport, held: Claim, load: Load, observer: Observer) -> Reading:
-    """A live reading: of the gateway itself where it talks to our stand-in, else of a second instance beside it."""
+def live_of(
+    place: Place,
+    transport: Transport,
+    held: Claim,
+    load: Load,
+    observer: Observer,
+    *,
+    led: ServiceManager | None = None,
+) -> Reading:
+    """A live reading: of the gateway itself where it talks to our stand-in, else of a second instance beside it.
+
+    With `led`, which keeps the gateway in service, that one is led to a stand-in for the time of the messages.
+    """
     subject = held.subject
+    from deploy.memory.in_place import in_place
     from deploy.memory.second_instance import second_instance
 
     if place.kept is not None:
         return _under_load(transport, held, place.kept.user_side(), load, observer)
+    if led is not None:
+        with in_place(transport, led, held.health_port, lasts_s=load.deadline_s, note=observer.note) as it:
+            about = {"instance": "the one in service, led to a stand-in meanwhile"} | held.circumstances
+            claimed = replace(held, subject=replace(subject, process=it.process), circumstances=about)
+            return _under_load(transport, claimed, it.user_side, load, observer)
     assert subject.sha256 is not None, "a claim names a binary"
     limits = subject.limits or place.board.limits
     release_id = subject.sha256[:RELEASE_ID_LENGTH]

@@ -24,6 +24,7 @@ from deploy.model.limits import Limits
 from deploy.model.reading import Process
 from deploy.model.secret import Secret
 from deploy.service.detached import Detached
+from deploy.service.face import ServiceManager
 from deploy.steps.asking import must
 from deploy.steps.logs import log_tail
 from deploy.steps.start import parse_pid_file
@@ -42,7 +43,7 @@ _FIRST_PORT, _PORTS = 20_000, 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class SecondInstance:
+class Instance:
     """One that runs: where it lies, which process it is, and who writes to it."""
 
     layout: Layout
@@ -68,7 +69,7 @@ def second_instance(
     note: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[SecondInstance]:
+) -> Iterator[Instance]:
     """Start one of `release_id` as `user` ("" for the login), wait until it is ready; stop and remove it at the end.
 
     Raises ForwardRefused where the server leads no port back, NotReady with its log, CommandFailed.
@@ -90,8 +91,8 @@ def second_instance(
             staged = [own.ca_file, own.config, *texts]
             started = must(transport, service.switch(release_id, before=None, staged=staged))
             process = parse_pid_file(started.stdout)
-            _wait_until_ready(transport, service, port, clock, sleep)
-            yield SecondInstance(own, process, port, api.user_side)
+            wait_until_ready(transport, service, port, clock, sleep)
+            yield Instance(own, process, port, api.user_side)
         finally:
             with held_interrupts(), suppress(HostError):  # a broken connection says so by itself
                 transport.run(service.uninstall())
@@ -107,15 +108,21 @@ def _prepare(layout: Layout, own: Layout, *, others_pass: bool) -> Script:
     )
 
 
-def _wait_until_ready(
-    transport: Transport, service: Detached, port: int, clock: Callable[[], float], sleep: Callable[[float], None]
+def wait_until_ready(
+    transport: Transport,
+    service: ServiceManager,
+    port: int,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+    what: str = "the second instance",
 ) -> None:
+    """Until /ready says so. Raises NotReady, with the end of its log, after READY_WITHIN_S seconds."""
     until = clock() + READY_WITHIN_S
     while True:
         with suppress(ForwardRefused, BadAnswer):
             if parse_answer(transport.request(port, question("/ready", port))).ready:
                 return
         if clock() >= until:
-            problem = f"the second instance is not ready after {READY_WITHIN_S:g} s"
+            problem = f"{what} is not ready after {READY_WITHIN_S:g} s"
             raise NotReady(problem, transport.host, log=log_tail(transport, service))
         sleep(_PAUSE_S)

@@ -259,6 +259,24 @@ def test_a_dry_run_shows_every_script_changes_nothing_and_tells_no_secret(seat: 
         assert word in ended.out
 
 
+def test_a_live_reading_in_place_leads_the_gateway_back_to_its_own_bot_api(seat: Seat) -> None:
+    assert seat.deploy("--no-measure")[0] == 0
+    assert seat.api.user_side.burst(5, deadline_s=20).complete
+    before, pid = seat.api.user_side.counts(), seat.pid
+    offset = seat.prefix / "telegram.offset"
+    kept = {path: path.read_bytes() for path in (seat.prefix / "config.json", seat.prefix / "ca.pem", offset)}
+    live = seat.run("memory.live", *seat.flags, "--messages", "20", "--in-place", "--json")
+    assert live.code == 0, live.err + live.out
+    assert (live.document["verdict"], live.document["live"]["answered"]) == ("PASS", 20)
+    assert "the one in service" in live.document["circumstances"]["instance"]
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert seat.pid != pid and alive(seat.pid) and not alive(pid)
+    assert seat.api.user_side.counts() == before, "its own users saw nothing of it"
+    assert seat.api.user_side.burst(5, deadline_s=20).complete, "and are answered again"
+    left = {path.name for path in seat.prefix.rglob("*") if path.name.endswith((".next", ".part"))}
+    assert not left and not list((seat.prefix / "run").glob("guard*"))
+
+
 def test_a_live_reading_beside_a_gateway_in_service_leaves_that_alone_and_nothing_behind(seat: Seat) -> None:
     assert seat.deploy("--no-measure")[0] == 0
     before, pid = seat.api.user_side.counts(), seat.pid

@@ -16,7 +16,7 @@ import pytest
 
 from deploy.errors import CommandFailed, ForwardRefused, NotReady
 from deploy.memory import second_instance as module
-from deploy.memory.second_instance import SecondInstance, make_token, second_instance
+from deploy.memory.second_instance import Instance, make_token, second_instance
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
 from deploy.model.secret import token_fault
@@ -68,7 +68,7 @@ class Board:
         return {str(path.relative_to(root)) for path in root.rglob("*")}
 
     @contextmanager
-    def second(self, transport: LocalTransport | None = None) -> Iterator[SecondInstance]:
+    def second(self, transport: LocalTransport | None = None) -> Iterator[Instance]:
         started = second_instance(
             transport or LocalTransport(), self.layout, RELEASE, Limits(), note=self.notes.append, sleep=pause
         )
