@@ -12,7 +12,8 @@
     │   ├── BuildFailed                `go build` ended with a fault, or the ELF header is not the target's
     │   ├── Unsupported                this machine can't do it (no /proc, no fork)
     │   ├── ImageFailed                the image of an emulated board can't be made; carries what the tool printed
-    │   └── MachineFault               a file or folder of this machine can't be read or written
+    │   ├── MachineFault               a file or folder of this machine can't be read or written
+    │   └── BadHistory                 the file of readings can't be used
     ├── NotMeasured           (3)      a proof is missing, so there is no figure
     └── HostError             (4)      the host is out of reach, refused, or failed; carries the host's address
         ├── Unreachable                nothing answers, or not in time
@@ -129,6 +130,14 @@ class ImageFailed(UsageError):
 
 class MachineFault(UsageError):
     """A file or folder of this machine can't be read or written; notes tell what was done before it showed."""
+
+
+class BadHistory(UsageError):
+    """The history of readings at `path` can't be read or written; `why` is a clause."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"the history of readings, {path}, can't be used: {why}")
+        self.path, self.why = path, why
 
 
 class NotMeasured(SlimdeployError):

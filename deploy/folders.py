@@ -28,6 +28,11 @@ def cache_folder() -> Path:
     return _folder("cache", platformdirs.user_cache_dir(APP))
 
 
+def data_folder() -> Path:
+    """What can't be made again: the history of readings."""
+    return _folder("data", platformdirs.user_data_dir(APP))
+
+
 def state_folder() -> Path:
     """What runs: the loopback board's keys, ports and logs."""
     return _folder("state", platformdirs.user_state_dir(APP))

@@ -81,6 +81,11 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     errors.MachineFault: lambda _: (
         f"Look at its owner, its mode and the free space; {PROGRAM} doctor shows the folders."
     ),
+    errors.BadHistory: lambda error: (
+        "Use the newer slimdeploy; or move the file away: a new one is begun."
+        if "newer" in error.why
+        else f"Look at its owner, its mode and the free space; or move it away: {error.path}. A new one is begun."
+    ),
     errors.NotMeasured: lambda _: "Look at what is missing with --explain.",
     errors.Unreachable: lambda _: "Is the board on, and the address right? ssh to it once by hand to see.",
     errors.HostKeyUnknown: lambda _: (

@@ -10,7 +10,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from deploy import deployments
-from deploy.cli import options, probing
+from deploy.cli import history, options, probing
 from deploy.cli.claims import record_of
 from deploy.cli.dry_run import show_rehearsal
 from deploy.cli.ending import command
@@ -63,6 +63,7 @@ from deploy.steps.face import Job
         "gate_memory",
         "measure",
         "explain",
+        "keep",
         "dry_run",
         "json",
         "accept_new_host_key",
@@ -108,6 +109,7 @@ def deploy(
     gate_memory: bool = False,
     measure: bool = True,
     explain: bool = False,
+    keep: bool = True,
     dry_run: bool = False,
     json: bool = False,
     accept_new_host_key: bool = False,
@@ -170,9 +172,10 @@ def deploy(
                 finally:
                     if job.committed:  # also where the reading failed: what runs is the new release
                         _remember(job, place)
+        seconds = time.monotonic() - began_s
+        document = deployment_document(job, records, board=place.board.name, host=str(place.host), seconds=seconds)
+        document["history"] = history.kept(document, wanted=keep)
         if json:
-            seconds = time.monotonic() - began_s
-            document = deployment_document(job, records, board=place.board.name, host=str(place.host), seconds=seconds)
             print(json_format.dumps(document | ({"recognised_by": place.why} if place.why else {}), indent=2))
         else:
             show_deployment(screen, job, place, explain=explain)

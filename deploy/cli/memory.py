@@ -10,7 +10,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deploy.cli import options, reaching
+from deploy.cli import history, options, reaching
 from deploy.cli.claims import Claim, Claimed, claim
 from deploy.cli.ending import command
 from deploy.cli.options import MOST_MESSAGES, help_for
@@ -32,6 +32,7 @@ HELP = help_for(
     "budget",
     "peak_budget",
     "explain",
+    "keep",
     "json",
     "accept_new_host_key",
     "identity",
@@ -58,6 +59,7 @@ def idle(
     budget: str = "",
     peak_budget: str = "",
     explain: bool = False,
+    keep: bool = True,
     json: bool = False,
     accept_new_host_key: bool = False,
     identity: str = "",
@@ -79,7 +81,7 @@ def idle(
         return reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)
 
     place = reaching.choose(board, host, emulate=emulate)
-    return _read(place, login, prefix, claimed, held_to, take, explain=explain, json=json)
+    return _read(place, login, prefix, claimed, held_to, take, explain=explain, keep=keep, json=json)
 
 
 LOAD = {
@@ -110,6 +112,7 @@ def live(
     budget: str = "",
     peak_budget: str = "",
     explain: bool = False,
+    keep: bool = True,
     json: bool = False,
     accept_new_host_key: bool = False,
     identity: str = "",
@@ -135,7 +138,7 @@ def live(
         return reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)
 
     place = reaching.choose(board, host, emulate=emulate)
-    return _read(place, login, prefix, claimed, held_to, take, explain=explain, json=json)
+    return _read(place, login, prefix, claimed, held_to, take, explain=explain, keep=keep, json=json)
 
 
 def _read(
@@ -147,6 +150,7 @@ def _read(
     take: Callable[[Transport, Place, Claim, Observer], Reading],
     *,
     explain: bool,
+    keep: bool,
     json: bool,
 ) -> int:
     """Connect, find out what is claimed, take the reading, judge it, show it; the verdict's exit code."""
@@ -159,14 +163,15 @@ def _read(
         observer.started("Measure")
         reading = take(transport, place, held, observer)
     verdict = judge(reading, budget)
+    document = reading_document(reading, verdict) | {
+        "board": place.board.name,
+        "host": str(place.host),
+        "artifact": {"sha256": held.subject.sha256},
+        "process": process_document(reading.samples[-1].process if reading.samples else None),
+        "limits": limits_document(held.subject.limits) if held.subject.limits else None,
+    }
+    document["history"] = history.kept(document, wanted=keep)
     if json:
-        document = reading_document(reading, verdict) | {
-            "board": place.board.name,
-            "host": str(place.host),
-            "artifact": {"sha256": held.subject.sha256},
-            "process": process_document(reading.samples[-1].process if reading.samples else None),
-            "limits": limits_document(held.subject.limits) if held.subject.limits else None,
-        }
         print(json_format.dumps(document, indent=2))
     else:
         screen.pairs(f"{place.board.name} at {place.host}", reading_rows(reading, verdict))
@@ -179,4 +184,4 @@ def _read(
 
 def collection() -> Collection:
     """`memory` and its commands."""
-    return Collection("memory", idle, live)
+    return Collection("memory", idle, live, history.history, history.show, history.export)

@@ -41,6 +41,7 @@ HELP = {
     "api_key_keyring": "SERVICE/USER: where that key lies in your keyring",
     "budget": "what VmRSS plus its error bar is held to, such as 5MiB",
     "peak_budget": "what the peak (VmHWM) is held to; without it the peak is shown and not judged",
+    "keep": "leave the reading out of the history",
     "explain": "show every proof behind the verdict",
     "messages": "how many messages the live check sends",
     "memory_limit": "GOMEMLIMIT, such as 5MiB",

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from invoke.exceptions import Exit
 from probes import probed
 from readings import proven, sample
 
-from deploy import manifest
+from deploy import history, manifest
 from deploy.board_shell.releases import Held, HeldRelease
 from deploy.cli import boards, build, doctor, emulate, hosts, images, matrix, memory, provision, releases, service
 from deploy.cli.dry_run import show_rehearsal
@@ -112,6 +112,7 @@ def of_memory(reading: Reading) -> dict[str, Any]:
         "artifact": {"sha256": ARTIFACT.sha256},
         "process": process_document(PROCESS),
         "limits": limits_document(Limits()),
+        "history": 7,
     }
 
 
@@ -121,7 +122,7 @@ def of_deploy() -> dict[str, Any]:
     job = Job(plan, ScriptedTransport({}), artifact=ARTIFACT, process=PROCESS, reading=READING)
     job.verdict = judge(READING, Budget())
     records = [StepRecord("Push", None, "sent", 0.5, 2)]
-    return deployment_document(job, records, board=BOARD.name, host="root@board", seconds=4.0)
+    return deployment_document(job, records, board=BOARD.name, host="root@board", seconds=4.0) | {"history": 7}
 
 
 @pytest.mark.parametrize("reading", [READING, UNPROVEN], ids=["proven", "not-measured"])
@@ -140,6 +141,12 @@ def test_what_memory_itself_adds_to_a_reading_is_what_is_held_against_the_page_h
     source = Path(memory.__file__).read_text(encoding="utf-8")
     around = source.partition("document = reading_document(")[2].partition("print(")[0]
     assert set(re.findall(r'"(\w+)": ', around)) - {"sha256"} == {"board", "host", "artifact", "process", "limits"}
+
+
+def test_the_history_of_readings() -> None:
+    number = history.keep(of_memory(READING))
+    agrees("memory.history", {"readings": [asdict(each) for each in history.find(history.Wanted())]})
+    assert number == 1
 
 
 def test_a_deployment() -> None:

@@ -102,6 +102,10 @@ def test_a_deployment_ends_with_a_gateway_that_answers_and_a_second_one_changes_
 
     measured = seat.run("memory", *seat.flags, "--json")
     assert (measured.code, measured.document["verdict"]) == (0, "PASS")
+    kept = list((Path(os.environ["SLIMDEPLOY_HOME"]) / "data").iterdir())
+    assert kept and not any(TOKEN.encode() in path.read_bytes() for path in kept)
+    listed = seat.run("memory.history", "--json").document["readings"]
+    assert [each["id"] for each in listed] == [1, measured.document["history"]]
 
 
 def test_an_update_sends_only_what_changed(seat: Seat) -> None:

@@ -1,0 +1,208 @@
+"""Knows the file in which every reading of this machine is kept, whole, and how it is written and looked through.
+
+What a document holds is `report/documents.py`'s; which commands keep one, the commands'. Sources: sqlite.org's pages on
+write-ahead logging (wal.html) and on PRAGMA user_version (pragma.html).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from deploy.errors import BadHistory
+from deploy.folders import data_folder
+
+WAIT_S = 15.0
+"""How long a writer waits for another one. One row takes milliseconds."""
+
+# One script a version, never changed once it was released; version N is what the first N of them make.
+_MIGRATIONS = (
+    """
+    CREATE TABLE reading (
+        id INTEGER PRIMARY KEY,
+        taken_at TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        verdict TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        board TEXT NOT NULL,
+        host TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        rss_kib INTEGER,
+        rss_error_kib INTEGER,
+        hwm_kib INTEGER,
+        rss_anon_kib INTEGER,
+        rss_file_kib INTEGER,
+        pss_kib INTEGER,
+        swap_kib INTEGER,
+        budget_kib INTEGER,
+        document TEXT NOT NULL
+    );
+    """,
+    "CREATE INDEX reading_by_board ON reading (board, host, id);",
+)
+
+VERSION = len(_MIGRATIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One reading as a row. Sizes in KiB; None where nothing was measured, or the kernel has no such figure."""
+
+    id: int
+    taken_at: str
+    """In UTC, by the controller's clock: 2026-11-23T21:14:00Z."""
+    kind: str
+    verdict: str
+    reason: str
+    board: str
+    host: str
+    sha256: str
+    rss_kib: int | None
+    rss_error_kib: int | None
+    hwm_kib: int | None
+    rss_anon_kib: int | None
+    rss_file_kib: int | None
+    pss_kib: int | None
+    swap_kib: int | None
+    budget_kib: int | None
+
+
+_COLUMNS = tuple(field.name for field in fields(Kept))
+_FIGURES = ("rss_kib", "rss_error_kib", "hwm_kib", "rss_anon_kib", "rss_file_kib", "pss_kib", "swap_kib")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which readings: those that are all of what is named here; "" and None take any."""
+
+    board: str = ""
+    host: str = ""
+    release: str = ""
+    """The beginning of the artifact's SHA-256."""
+    kind: str = ""
+    verdict: str = ""
+    since: str = ""
+    """A day or a moment in UTC, as `Kept.taken_at` writes it, or the beginning of one."""
+    last: int | None = None
+    """The last so many of them."""
+
+
+def history_file() -> Path:
+    """Where it lies."""
+    return data_folder() / "history.sqlite3"
+
+
+def keep(document: dict[str, Any], path: Path | None = None) -> int:
+    """Keep what a command printed of one reading; its id. Many processes may do so at once.
+
+    `document` has the members of `reading_document`, and "board", "host" and "artifact". Raises BadHistory.
+    """
+    row = _row(document)
+    with _opened(path or history_file(), writes=True) as database, database:
+        names, marks = ", ".join(row), ", ".join("?" * len(row))
+        cursor = database.execute(f"INSERT INTO reading ({names}) VALUES ({marks})", tuple(row.values()))
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+
+def find(wanted: Wanted, path: Path | None = None) -> list[Kept]:
+    """The readings that fit, the oldest first. Raises BadHistory."""
+    return [kept for kept, _ in _found(wanted, path, with_document=False)]
+
+
+def find_whole(wanted: Wanted, path: Path | None = None) -> list[tuple[Kept, dict[str, Any]]]:
+    """As `find`, with the whole documents. Raises BadHistory."""
+    return [(kept, json.loads(text)) for kept, text in _found(wanted, path, with_document=True)]
+
+
+def one(number: int, path: Path | None = None) -> tuple[Kept, dict[str, Any]] | None:
+    """The reading of that id, whole; None where there is none. Raises BadHistory."""
+    rows = _select("WHERE id = ?", (number,), path, with_document=True)
+    return (rows[0][0], json.loads(rows[0][1])) if rows else None
+
+
+def _row(document: dict[str, Any]) -> dict[str, Any]:
+    figures = document.get("reading") or {}
+    budget = document.get("budget") or {}
+    return {
+        "taken_at": str(document["circumstances"].get("taken at", "")),
+        **{name: str(document.get(name) or "") for name in ("kind", "verdict", "reason", "board", "host")},
+        "sha256": str((document.get("artifact") or {}).get("sha256") or ""),
+        **{name: figures.get(name) for name in _FIGURES},
+        "budget_kib": budget.get("rss_kib"),
+        "document": json.dumps(document, separators=(",", ":")),
+    }
+
+
+def _found(wanted: Wanted, path: Path | None, *, with_document: bool) -> list[tuple[Kept, str]]:
+    parts, values = [], []
+    for name in ("board", "host", "kind", "verdict"):
+        if value := getattr(wanted, name):
+            parts.append(f"{name} = ?")
+            values.append(value)
+    if wanted.release:
+        parts.append("substr(sha256, 1, ?) = ?")
+        values += [len(wanted.release), wanted.release]
+    if wanted.since:
+        parts.append("taken_at >= ?")
+        values.append(wanted.since)
+    where = f"WHERE {' AND '.join(parts)}" if parts else ""
+    limit = f" ORDER BY id DESC LIMIT {int(wanted.last)}" if wanted.last is not None else " ORDER BY id DESC"
+    return _select(where + limit, tuple(values), path, with_document=with_document)[::-1]
+
+
+def _select(rest: str, values: tuple[Any, ...], path: Path | None, *, with_document: bool) -> list[tuple[Kept, str]]:
+    path = path or history_file()
+    if not path.exists():
+        return []
+    document = "document" if with_document else "''"
+    with _opened(path, writes=False) as database:
+        rows = database.execute(f"SELECT {', '.join(_COLUMNS)}, {document} FROM reading {rest}", values)
+        return [(Kept(*row[:-1]), row[-1]) for row in rows]
+
+
+@contextmanager
+def _opened(path: Path, *, writes: bool) -> Iterator[sqlite3.Connection]:
+    """The file, of our version; made where it is missing. Raises BadHistory for whatever is wrong with it."""
+    try:
+        if writes:
+            _make(path)
+        with closing(sqlite3.connect(path, timeout=WAIT_S)) as database:
+            _migrate(database, path)
+            yield database
+    except (sqlite3.Error, OSError) as error:
+        raise BadHistory(str(path), str(error)) from error
+
+
+def _make(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite would make it as the umask says
+
+
+def _migrate(database: sqlite3.Connection, path: Path) -> None:
+    """Bring the file to our version, one step a transaction; whoever comes second waits, and finds it done."""
+    found = database.execute("PRAGMA user_version").fetchone()[0]
+    if found > VERSION:
+        raise BadHistory(str(path), f"a newer slimdeploy has written it (version {found}, this one knows {VERSION})")
+    if found == VERSION:
+        return
+    database.execute("PRAGMA journal_mode = WAL")
+    database.isolation_level = None  # no transaction but the ones that are begun here
+    for number, script in enumerate(_MIGRATIONS, 1):
+        database.execute("BEGIN IMMEDIATE")  # waits for another process that does the same
+        try:
+            if database.execute("PRAGMA user_version").fetchone()[0] < number:
+                for statement in script.split(";"):
+                    database.execute(statement)
+                database.execute(f"PRAGMA user_version = {number}")
+            database.execute("COMMIT")
+        except BaseException:
+            database.execute("ROLLBACK")
+            raise
+    database.isolation_level = "DEFERRED"
