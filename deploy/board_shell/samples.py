@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deploy.board_shell import identity, kernel
+from deploy.board_shell.finding import Finding, finding_text
 from deploy.board_shell.framing import Answers, Framing
 from deploy.board_shell.framing import parse as parse_frames
 from deploy.board_shell.identity import Identity
@@ -66,9 +67,13 @@ class Observation:
     kernel: Kernel
     page_walk: str
     """Where the page tables were read: "smaps_rollup", "smaps" (its entries added up), "absent" or "unreadable"."""
+    found: tuple[int, ...]
+    """The PIDs of all that were found, where one was looked for."""
     ceiling: str
     """The memory ceiling of the process's own cgroup as the kernel gives it ("max", bytes), "" without one."""
 
+
+_MOST_FOUND = 1000
 
 _LOOP = """\
 case $pid in '' | *[!0-9]*) pid= ;; esac
@@ -93,11 +98,14 @@ i=0 same=0 anchor=
 """
 
 
-def sampling_script(framing: Framing, layout: Layout, pid: int | None, pace: Pace) -> Script:
+def sampling_script(
+    framing: Framing, layout: Layout, pid: int | None, pace: Pace, finding: Finding | None = None
+) -> Script:
     """Who, then samples until steady, then who again, all in one round trip. It changes nothing on the board.
 
-    `pid` None asks for the process that the pid file under `layout` names.
+    `pid` None asks for the process that `finding` finds, or without one for what the pid file under `layout` names.
     """
+    named = f"pid={pid}\n" if pid is not None else 'pid= rest=\n[ ! -r "$pid_file" ] || read -r pid rest <"$pid_file"\n'
     loop = (
         _LOOP.replace("UNREADABLE", str(UNREADABLE))
         .replace("ABSENT", str(ABSENT))
@@ -112,9 +120,10 @@ def sampling_script(framing: Framing, layout: Layout, pid: int | None, pace: Pac
         MEMORY_CGROUP,
         f"pid_file={quote_path(layout.pid_file)}\n",
         f"supervisor_pid_file={quote_path(layout.supervisor_pid_file)}\n",
-        f"pid={pid}\n" if pid is not None else 'pid= rest=\n[ ! -r "$pid_file" ] || read -r pid rest <"$pid_file"\n',
+        finding_text(finding) if finding else named,
         loop,
         framing.section("pid", 'printf "%s\\n" "$pid"'),
+        framing.section("found", 'printf "%s\\n" "$found"') if finding else "",
         kernel.questions(framing),
         framing.section(
             "ceiling", 'first_line "$cgroup/memory.max" max || first_line "$cgroup/memory.limit_in_bytes" max || exit 2'
@@ -166,6 +175,7 @@ def parse_observation(framing: Framing, stdout: bytes) -> Observation:
     """The sample set that `sampling_script` brought back. Raises BadAnswer; a process that is gone is a value."""
     answers = parse_frames(framing, stdout)
     pid = answers.text("pid")
+    found = next((section.stripped for section in answers if section.name == "found"), "")
     ceiling = answers.after_success("ceiling")
     looks, walks = _looks(answers)
     return Observation(
@@ -175,6 +185,7 @@ def parse_observation(framing: Framing, stdout: bytes) -> Observation:
         looks=looks,
         kernel=kernel.parse(answers),
         page_walk=next((walk for walk in ("unreadable", "absent", "smaps", "smaps_rollup") if walk in walks), "absent"),
+        found=tuple(number(word, "PID") for word in found.split()[:_MOST_FOUND]),
         ceiling=ceiling.partition(" ")[2] if ceiling else "",
     )
 
@@ -238,6 +249,7 @@ def _look(at_s: float, text: dict[str, str | None]) -> Sample | Missed:
         cgroup_current_kib=_bytes_as_kib(group, "current"),
         cgroup_peak_kib=_bytes_as_kib(group, "peak"),
         mem_available_kib=kib(parse_status(text["available"] or ""), "MemAvailable"),
+        pid_namespaces=len(status["NSpid"].split()) if "NSpid" in status else None,
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from dataclasses import dataclass
 
 from deploy import deployments
+from deploy.board_shell.finding import Finding
 from deploy.cli import options
 from deploy.cli.reaching import Place
 from deploy.cli.wording import PROGRAM
@@ -18,6 +18,9 @@ from deploy.model.layout import Layout
 from deploy.model.limits import Limits
 from deploy.steps.face import Job
 
+MOST_PID = 4_194_304
+"""PID_MAX_LIMIT of a 64-bit kernel (proc_sys_kernel(5), pid_max)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -28,6 +31,14 @@ class Claimed:
     memory_limit: str = ""
     gc_percent: str = ""
     max_procs: str = ""
+    exe: str = ""
+    name: str = ""
+    unit: str = ""
+
+    @property
+    def of_a_stranger(self) -> bool:
+        """Whether it is about a process that is found by what it is, and not by what was deployed."""
+        return bool(self.exe or self.name or self.unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +57,7 @@ def claim(place: Place, layout: Layout, claimed: Claimed) -> Claim:
     record = deployments.recall(place.board.name, str(place.host), place.machine)
     if record is not None and record.prefix != layout.prefix:
         record = None
-    sha256 = claimed.sha256.lower() or (record.sha256 if record else "")
-    if claimed.sha256 and not re.fullmatch(r"[0-9a-f]{64}", sha256):
-        raise UsageError("--sha256 takes the 64 hexadecimal digits of a SHA-256")
+    sha256 = options.sha256(claimed.sha256) or (record.sha256 if record else "")
     if not sha256:
         raise NotMeasured(
             f"nothing says which binary should run on {place.host}: this machine has no record of a deployment to it "
@@ -56,7 +65,7 @@ def claim(place: Place, layout: Layout, claimed: Claimed) -> Claim:
         )
     base = record.limits if record else place.board.limits
     limits = options.limits(base, claimed.memory_limit, claimed.gc_percent, claimed.max_procs)
-    pid = options.count(claimed.pid, "pid", most=4_194_304) if claimed.pid else None
+    pid = options.count(claimed.pid, "pid", most=MOST_PID) if claimed.pid else None
     named = Layout(layout.prefix, record.binary) if record else layout
     own = record is not None and record.sha256 == sha256
     circumstances = dict(record.circumstances) if record is not None and own else {}
@@ -66,6 +75,28 @@ def claim(place: Place, layout: Layout, claimed: Claimed) -> Claim:
         circumstances=place.circumstances | circumstances,
         user=record.user if record else "",
     )
+
+
+def strangers_claim(place: Place, claimed: Claimed) -> Claim:
+    """The claim about a process that slimdeploy did not start: what the flags say of it, and nothing else."""
+    named = {way: what for way, what in (("exe", claimed.exe), ("name", claimed.name), ("unit", claimed.unit)) if what}
+    if len(named) + bool(claimed.pid) > 1:
+        raise UsageError("--pid, --exe, --name and --unit each name the process: take one of them")
+    finding = next((Finding(way, what) for way, what in named.items()), None)
+    if finding is not None and finding.fault:
+        raise UsageError(f"--{finding.way} {finding.what!r} {finding.fault}")
+    limits = None
+    if claimed.memory_limit or claimed.gc_percent or claimed.max_procs:
+        limits = options.limits(Limits(), claimed.memory_limit, claimed.gc_percent, claimed.max_procs)
+    subject = Subject(
+        Layout(place.board.prefix),
+        options.sha256(claimed.sha256) or None,
+        limits,
+        pid=options.count(claimed.pid, "pid", most=MOST_PID) if claimed.pid else None,
+        ours=False,
+        finding=finding,
+    )
+    return Claim(subject, 0, place.circumstances)
 
 
 def record_of(job: Job, place: Place) -> Deployment:

@@ -11,7 +11,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from deploy.cli import history, options, reaching
-from deploy.cli.claims import Claim, Claimed, claim
+from deploy.cli.claims import Claim, Claimed, claim, strangers_claim
 from deploy.cli.ending import command
 from deploy.cli.options import MOST_MESSAGES, help_for
 from deploy.cli.reaching import Place
@@ -43,7 +43,15 @@ HELP = help_for(
 )
 
 
-@task(name="idle", default=True, help=HELP | help_for(pid="this process instead of the gateway"), auto_shortflags=False)
+NAMED = {
+    "pid": "this process instead of the gateway",
+    "exe": "the process that executes this file (a path, or its last part), whoever started it",
+    "name": "the process of this name, whoever started it",
+    "unit": "the process of this service, whoever wrote it: a unit of systemd, or NAME.pid under /run",
+}
+
+
+@task(name="idle", default=True, help=HELP | help_for(**NAMED), auto_shortflags=False)
 @command
 def idle(
     context: Context,
@@ -51,6 +59,9 @@ def idle(
     host: str = "",
     emulate: bool = False,
     pid: str = "",
+    exe: str = "",
+    name: str = "",
+    unit: str = "",
     sha256: str = "",
     prefix: str = "",
     memory_limit: str = "",
@@ -64,12 +75,15 @@ def idle(
     accept_new_host_key: bool = False,
     identity: str = "",
 ) -> int:
-    """Read the memory of the gateway as it stands, asking nothing of it.
+    """Read the memory of the gateway, or of any process of any host, as it stands, asking nothing of it.
+
+    A process that slimdeploy did not start (--host with --exe, --name, --unit or --pid) needs no --board. What is not
+    claimed of it (--sha256, --memory-limit …) is not asked, and the verdict says so.
 
     Exit codes: 0 PASS, 1 FAIL, 2 wrong usage, 3 NOT MEASURED, 4 the host is out of reach.
     """
     held_to = options.budget(budget, peak_budget)
-    claimed = Claimed(sha256, pid, memory_limit, gc_percent, max_procs)
+    claimed = Claimed(sha256, pid, memory_limit, gc_percent, max_procs, exe, name, unit)
 
     def take(transport: Transport, place: Place, held: Claim, observer: Observer) -> Reading:
         from deploy.memory.idle import idle_reading
@@ -80,7 +94,10 @@ def idle(
     def login(place: Place) -> Transport:
         return reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)
 
-    place = reaching.choose(board, host, emulate=emulate)
+    if host and not board and not emulate and (claimed.of_a_stranger or pid):
+        place = reaching.any_host(host)
+    else:
+        place = reaching.choose(board, host, emulate=emulate)
     return _read(place, login, prefix, claimed, held_to, take, explain=explain, keep=keep, json=json)
 
 
@@ -158,8 +175,10 @@ def _read(
 
     screen = silent.screen(as_json=json)
     with closing(login(place)) as transport, screen.steps() as observer:
-        layout = reaching.installed(transport, place, prefix).layout
-        held = claim(place, layout, claimed)
+        if claimed.of_a_stranger or not place.board.name:
+            held = strangers_claim(place, claimed)
+        else:
+            held = claim(place, reaching.installed(transport, place, prefix).layout, claimed)
         observer.started("Measure")
         reading = take(transport, place, held, observer)
     verdict = judge(reading, budget)
@@ -174,7 +193,7 @@ def _read(
     if json:
         print(json_format.dumps(document, indent=2))
     else:
-        screen.pairs(f"{place.board.name} at {place.host}", reading_rows(reading, verdict))
+        screen.pairs(f"{place.board.name or 'a process'} at {place.host}", reading_rows(reading, verdict))
         if explain:
             screen.pairs("Evidence", evidence_rows(reading))
         elif verdict.outcome is Outcome.NOT_MEASURED:

@@ -102,6 +102,13 @@ def rate_hz(text: str) -> float:
     return float(text)
 
 
+def sha256(text: str) -> str:
+    """The SHA-256 in `text`, in small letters; "" for none. Raises UsageError."""
+    if text and not re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        raise UsageError("--sha256 takes the 64 hexadecimal digits of a SHA-256")
+    return text.lower()
+
+
 def size_bytes(text: str, flag: str) -> int:
     """The size in `text`, in bytes. Raises UsageError naming the flag."""
     try:

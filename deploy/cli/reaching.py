@@ -21,6 +21,7 @@ from deploy.errors import CommandFailed, NoHost, UsageError
 from deploy.model.board import Board
 from deploy.model.host import Host
 from deploy.model.secret import Secret
+from deploy.model.target import Target
 from deploy.report.silent import Shows
 from deploy.steps.face import StepRecord
 from deploy.transport.protocol import Transport
@@ -47,7 +48,8 @@ class Place:
     def circumstances(self) -> dict[str, str]:
         """What a reading says of where it was taken: a figure of an emulated board is never taken for a real one's."""
         emulated = {"emulated machine": self.machine} if self.machine else {}
-        return {"board": self.board.name, "host": str(self.host), **emulated}
+        board = {"board": self.board.name} if self.board.name else {}
+        return {**board, "host": str(self.host), **emulated}
 
     @property
     def flags(self) -> str:
@@ -72,6 +74,11 @@ def choose(board_name: str, host_text: str, *, emulate: bool = False) -> Place:
             f"{what} {board.name} is not up; bring it up with: {PROGRAM} deploy {_flags_here(board, emulate=emulate)}"
         )
     return Place(board, up.host, up)
+
+
+def any_host(host_text: str) -> Place:
+    """A host whose board nobody named, for what does not depend on it. Raises UsageError."""
+    return Place(Board("", "a host whose board was not named", Target(""), 0), host_of(host_text))
 
 
 @contextmanager

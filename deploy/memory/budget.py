@@ -21,6 +21,13 @@ REQUIRED = (
 )
 """The proofs that must stand in every reading; evidence that is not there at all is missing, whatever the rest says."""
 
+_OPEN = {
+    "executable": "which binary it is",
+    "started_by_us": "who started it",
+    "limits": "under which limits",
+}
+"""What is left open where nothing was claimed that the proof could be held against."""
+
 REQUIRED_LIVE = (*REQUIRED, "did_the_work")
 
 
@@ -52,16 +59,19 @@ def judge(reading: Reading, budget: Budget) -> Verdict:
     said = f"{reading.kind}: VmRSS {show_kib(highest.vm_rss_kib)}"
     said += f" + {show_kib(swapped_kib)} in swap" if swapped_kib else ""
     said += f" + error bar {show_kib(error_kib)}"
+    left_open = [_OPEN[name] for name in reading.not_asked if name in _OPEN]
+    unasked = f" (not asked: {', '.join(left_open)})" if left_open else ""
     if most_kib > budget.rss_kib:
         if reading.error_is_bound and figure_kib - error_kib <= budget.rss_kib:
             return verdict(
                 Outcome.NOT_MEASURED,
                 "this kernel shows no page tables, and its counters may lag too far to be held against this budget",
             )
-        return verdict(Outcome.FAIL, f"{said} is over the budget of {show_kib(budget.rss_kib)}")
+        return verdict(Outcome.FAIL, f"{said} is over the budget of {show_kib(budget.rss_kib)}{unasked}")
     if budget.hwm_kib is not None and hwm_kib > budget.hwm_kib:
         return verdict(
             Outcome.FAIL,
-            f"{reading.kind}: the peak, VmHWM {show_kib(hwm_kib)}, is over its budget of {show_kib(budget.hwm_kib)}",
+            f"{reading.kind}: the peak, VmHWM {show_kib(hwm_kib)}, is over its budget of "
+            f"{show_kib(budget.hwm_kib)}{unasked}",
         )
-    return verdict(Outcome.PASS, f"{said} is within the budget of {show_kib(budget.rss_kib)}")
+    return verdict(Outcome.PASS, f"{said} is within the budget of {show_kib(budget.rss_kib)}{unasked}")

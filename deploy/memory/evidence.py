@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from deploy.board_shell.finding import Finding
 from deploy.board_shell.identity import SOFT_LIMITS, Identity
 from deploy.board_shell.samples import Observation
 from deploy.memory.kernel_proof import imitation, lag_kib, rounding_step_kib
@@ -22,6 +23,8 @@ from deploy.model.units import parse_size
 _STATES = {"Z": "a zombie", "X": "dead", "T": "stopped by a signal", "t": "stopped by a tracer"}
 
 _DELETED = " (deleted)"
+
+_MOST_NAMED = 6
 
 _NOBODY = "there is no such process"
 
@@ -59,7 +62,7 @@ def gather(observations: Sequence[Observation], steady: Settled, subject: Subjec
         _agreement(last, steady.samples),
         _swap(last, steady.samples),
         _ceiling(last),
-        _container(last),
+        _container(last, steady.samples),
     )
     return tuple(replace(proof, detail=one_line(proof.detail)) for proof in proofs)
 
@@ -74,10 +77,13 @@ def _right_process(first: Observation, subject: Subject, wrapper: str) -> Eviden
         return Evidence("right_process", "the right process", ok, detail)
 
     seen, recorded = first.before, first.before.recorded
+    if first.pid is None and subject.finding is not None:
+        return is_it(False, _not_found(first, subject.finding))
     if first.pid is None:
         return is_it(False, f"no gateway runs: nothing is recorded in {subject.layout.pid_file}")
     if seen.process is None:
-        return is_it(False, f"the gateway does not run: there is no process {first.pid}")
+        what = "the gateway" if subject.ours else "it"
+        return is_it(False, f"{what} does not run: there is no process {first.pid}")
     if wrapper:
         return is_it(False, f"wrong process: {wrapper}")
     if subject.sha256 and seen.sha256 and seen.sha256 != subject.sha256:
@@ -89,7 +95,16 @@ def _right_process(first: Observation, subject: Subject, wrapper: str) -> Eviden
     if subject.process and subject.process != seen.process:
         return is_it(False, f"wrong process: PID {first.pid} is not the process that was started")
     how = "as it was given" if subject.pid is not None else "as its pid file says"
+    if subject.finding is not None:
+        how = f"the only one that {subject.finding} finds"
     return is_it(True, f"PID {first.pid}, {how}")
+
+
+def _not_found(first: Observation, finding: Finding) -> str:
+    if not first.found:
+        return f"{finding} finds no process that this login may see"
+    some = ", ".join(map(str, first.found[:_MOST_NAMED])) + (" …" if len(first.found) > _MOST_NAMED else "")
+    return f"{len(first.found)} processes are found by {finding} (PIDs {some}); name one with --pid"
 
 
 def _same_process(observations: Sequence[Observation], identities: Sequence[Identity], subject: Subject) -> Evidence:
@@ -127,7 +142,8 @@ def _executable(identities: Sequence[Identity], subject: Subject) -> Evidence:
         return is_it(False, "its executable changed while it was measured")
     sha256 = hashes.pop()
     if subject.sha256 is None:
-        return is_it(True, f"sha256 {sha256}, recorded; no artifact was given to hold it against")
+        detail = f"sha256 {sha256}, recorded; no artifact was given to hold it against"
+        return replace(is_it(True, detail), asked=False)
     if sha256 != subject.sha256:
         return is_it(False, f"it executes {identities[0].exe} with sha256 {sha256}, the artifact's is {subject.sha256}")
     return is_it(True, f"{identities[0].exe}, sha256 {sha256}")
@@ -159,7 +175,7 @@ def _alive(observations: Sequence[Observation], identities: Sequence[Identity]) 
 
 def _started_by_us(identities: Sequence[Identity], first: Observation, subject: Subject) -> Evidence:
     def is_it(ok: bool, detail: str) -> Evidence:
-        return Evidence("started_by_us", "it was started by us", ok, detail, required=subject.ours)
+        return Evidence("started_by_us", "it was started by us", ok, detail, required=subject.ours, asked=subject.ours)
 
     for seen in identities:
         if seen.recorded is None:
@@ -203,7 +219,7 @@ def _limits(seen: Identity, subject: Subject) -> Evidence:
     title = "the soft limits reached the process"
     found = ", ".join(f"{name}={seen.soft_limit(name)}" for name in SOFT_LIMITS if seen.soft_limit(name) is not None)
     if subject.limits is None:
-        return Evidence("limits", title, True, found or "none is set; none was asked for", required=False)
+        return Evidence("limits", title, True, found or "none is set; none was asked for", required=False, asked=False)
     if seen.process is None:
         return Evidence("limits", title, False, _NOBODY)
     if seen.environment_fault:
@@ -272,6 +288,8 @@ def _ceiling(last: Observation) -> Evidence:
     return Evidence("ceiling", "the kernel's own ceiling", True, detail, required=False)
 
 
-def _container(last: Observation) -> Evidence:
+def _container(last: Observation, steady: Sequence[Sample]) -> Evidence:
     what = last.kernel.container
+    if any((sample.pid_namespaces or 1) > 1 for sample in steady):
+        what = ", ".join(part for part in (what, "the process has a PID namespace of its own") if part)
     return Evidence("container", "container", True, what or "none that shows", required=False)

@@ -15,7 +15,7 @@ _SHOWN_CHARACTERS = 200
 def observe(transport: Transport, subject: Subject, pace: Pace) -> Observation:
     """One sample set in one round trip; a missing process is a value. Raises BadAnswer, and as `transport.run`."""
     framing = Framing.new()
-    ended = transport.run(sampling_script(framing, subject.layout, subject.asked_pid, pace))
+    ended = transport.run(sampling_script(framing, subject.layout, subject.asked_pid, pace, subject.finding))
     try:
         return parse_observation(framing, ended.stdout)
     except BadAnswer as fault:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deploy.board_shell.finding import Finding
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
 from deploy.model.reading import Process
@@ -24,6 +25,8 @@ class Subject:
     pid: int | None = None
     process: Process | None = None
     ours: bool = True
+    finding: Finding | None = None
+    """How it is found, where neither a PID nor a pid file names it."""
 
     @property
     def asked_pid(self) -> int | None:

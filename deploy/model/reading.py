@@ -48,6 +48,8 @@ class Sample:
     cgroup_current_kib: int | None = None
     cgroup_peak_kib: int | None = None
     mem_available_kib: int | None = None
+    pid_namespaces: int | None = None
+    """In how many PID namespaces it has a PID (NSpid, proc_pid_status(5)): more than 1 inside a container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Evidence:
     ok: bool
     detail: str
     required: bool = True
+    asked: bool = True
+    """False where nothing was claimed that it could be held against: then the verdict says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,11 @@ class Reading:
     def hwm_kib(self) -> int | None:
         """The highest VmHWM, or None without samples."""
         return max((sample.vm_hwm_kib for sample in self.samples), default=None)
+
+    @property
+    def not_asked(self) -> tuple[str, ...]:
+        """The names of the proofs that nothing was claimed for."""
+        return tuple(proof.name for proof in self.evidence if not proof.asked)
 
     @property
     def highest(self) -> Sample | None:

@@ -30,6 +30,7 @@ def deployment_document(
         "evidence": [],
         "circumstances": {},
         "live": None,
+        "not_asked": [],
     }
     if job.reading is not None and job.verdict is not None:
         measured = reading_document(job.reading, job.verdict)
@@ -83,6 +84,7 @@ def reading_document(reading: Reading, verdict: Verdict) -> dict[str, Any]:
         "evidence": [_proof(proof) for proof in reading.evidence],
         "circumstances": dict(reading.circumstances),
         "live": asdict(reading.live) if reading.live else None,
+        "not_asked": list(reading.not_asked),
     }
     if not measured:
         document["samples_without_proof"] = [_sample(sample) for sample in reading.samples]
@@ -112,6 +114,7 @@ def _proof(proof: Evidence) -> dict[str, Any]:
         "title": proof.title,
         "ok": proof.ok,
         "required": proof.required,
+        "asked": proof.asked,
         "detail": proof.detail,
     }
 

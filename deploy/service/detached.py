@@ -109,7 +109,7 @@ start_gateway() {{
     started=$!
     until_s=$(($(uptime_s) + {START_GRACE_S}))
     while [ "$(uptime_s)" -le "$until_s" ]; do
-        [ -s "$pid_file" ] && {{ cat "$pid_file"; return 0; }}
+        said=$(cat "$pid_file" 2>/dev/null) && [ -n "$said" ] && {{ echo "$said"; return 0; }} # it may be gone at once
         ticks_of "$started" >/dev/null || break
         nap
     done

@@ -36,7 +36,9 @@ end_by_pid_files() {{
 until_it_runs() {{
     until_s=$(($(uptime_s) + {START_GRACE_S}))
     while [ "$(uptime_s)" -le "$until_s" ]; do
-        running_pid "$pid_file" >/dev/null && {{ cat "$pid_file"; return 0; }}
+        if running_pid "$pid_file" >/dev/null; then
+            said=$(cat "$pid_file" 2>/dev/null) && [ -n "$said" ] && {{ echo "$said"; return 0; }}
+        fi
         nap
     done
     echo "the gateway did not stay up" >&2

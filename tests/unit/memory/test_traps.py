@@ -119,7 +119,7 @@ def test_a_process_that_has_ended_and_was_waited_for_is_gone(gateways: Gateways)
     reading = reading_of_pid(gateways, ended.pid)
     assert {"right_process", "same_process", "alive", "executable", "settled"} <= failed(reading)
     assert reading.samples == ()
-    assert refusal(reading).startswith(f"the gateway does not run: there is no process {ended.pid}")
+    assert refusal(reading).startswith(f"it does not run: there is no process {ended.pid}")
 
 
 def test_a_process_that_ends_between_two_samples_was_not_measured(gateways: Gateways) -> None:

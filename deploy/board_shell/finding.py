@@ -1,0 +1,77 @@
+"""Knows how a process is found that nobody wrote a PID down for: by its executable, its name, or its service.
+
+It is asked within the script that samples it, so that no other process can take the PID in between. What it means to
+find none, or several, is `deploy/memory/evidence.py`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from deploy.board_shell.quoting import quote
+
+WAYS = ("exe", "name", "unit")
+
+_COMM_LENGTH = 15
+"""The kernel keeps so many bytes of a process's name (TASK_COMM_LEN, proc_pid_comm(5))."""
+
+_UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]{1,200}")
+
+_BY_EXE = """\
+ls -l /proc/[0-9]*/exe 2>/dev/null | sed -n 's|.* /proc/\\([0-9]*\\)/exe -> |\\1 |p' | while read -r f_pid f_path; do
+    case $f_path in "$wanted" | "$wanted (deleted)" | */"$wanted" | */"$wanted (deleted)") echo "$f_pid" ;; esac
+done"""
+
+_BY_NAME = "grep -xlFe \"$wanted\" /proc/[0-9]*/comm 2>/dev/null | sed 's|/proc/||;s|/comm||'"
+
+# A service that systemd does not keep notes its process in a file, by a custom as old as init scripts.
+_BY_UNIT = """\
+if [ -d /run/systemd/system ]; then systemctl show -p MainPID "$wanted" 2>/dev/null | sed -n 's/^MainPID=//p'
+else
+    for f in "/run/$wanted.pid" "/var/run/$wanted.pid" "/run/$wanted/$wanted.pid" "/var/run/$wanted/$wanted.pid"; do
+        [ ! -r "$f" ] || { read -r f_pid f_rest <"$f"; echo "$f_pid"; }
+    done
+fi | grep -vx 0 | sort -u"""
+
+_QUESTIONS = {"exe": _BY_EXE, "name": _BY_NAME, "unit": _BY_UNIT}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What to look for: `way` is one of WAYS; `what` a path or its last part, a name, a service."""
+
+    way: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"--{self.way} {self.what}"
+
+    @property
+    def fault(self) -> str:
+        """Why nothing can be found so, as a clause; "" where something can."""
+        if not self.what or any(ord(character) < 32 for character in self.what):
+            return "is empty, or no name"
+        if self.way == "unit" and not _UNIT.fullmatch(self.what):
+            return "is no name of a service"
+        if self.way == "name" and "/" in self.what:
+            return "is a path: --exe takes one"
+        return ""
+
+
+def finding_text(finding: Finding) -> str:
+    """sh: sets $pid where just one process fits, and $found to the PIDs of all that do; the asking shell is none."""
+    wanted = finding.what
+    if finding.way == "name":
+        wanted = finding.what.encode()[:_COMM_LENGTH].decode("utf-8", "ignore")
+    return f"""\
+wanted={quote(wanted)}
+found=
+for f in $(
+{_QUESTIONS[finding.way]}
+); do
+    [ "$f" = "$$" ] || [ ! -e "/proc/$f/stat" ] || found="$found $f"
+done
+set -- $found
+[ $# -eq 1 ] && pid=$1 || pid=
+"""
