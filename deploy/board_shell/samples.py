@@ -98,6 +98,18 @@ i=0 same=0 anchor=
 """
 
 
+# Of the very text that was sent, so that the board ends where the controller finds the same samples steady. Behind the
+# first line, which is a name that anybody may have chosen.
+_RSS = """\
+rss=${status#*State:}
+case $rss in *VmRSS:*) ;; *) break ;; esac
+rss=${rss#*VmRSS:}
+set -- ${rss%%kB*}
+rss=$1
+case $rss in '' | *[!0-9]*) break ;; esac
+"""
+
+
 def sampling_script(
     framing: Framing, layout: Layout, pid: int | None, pace: Pace, finding: Finding | None = None
 ) -> Script:
@@ -133,12 +145,12 @@ def sampling_script(
         '[ "$i" -eq 0 ] || nap\ni=$((i + 1))\n',
         framing.section("at", "cat /proc/uptime"),
         framing.section("stat", 'show "/proc/$pid/stat"'),
-        framing.section("status", 'show "/proc/$pid/status"'),
+        'status=$(show "/proc/$pid/status"); shown=$?\n',
+        framing.section("status", '[ "$shown" -eq 0 ] || exit "$shown"; printf "%s\\n" "$status"'),
         framing.section("pages", "pages"),
         framing.section("group", '[ -z "$cgroup" ] || group'),
         framing.section("available", "sed -n '/^MemAvailable:/p' /proc/meminfo"),
-        "rss=$(sed -n 's/^VmRSS:[^0-9]*\\([0-9][0-9]*\\) kB$/\\1/p' \"/proc/$pid/status\" 2>/dev/null)\n",
-        '[ -n "$rss" ] || break\n',
+        _RSS,
         f'if [ -n "$anchor" ] && [ $((rss - anchor)) -le {pace.tolerance_kib} ] && '
         f"[ $((anchor - rss)) -le {pace.tolerance_kib} ]; then same=$((same + 1)); else anchor=$rss same=1; fi\n",
         f'[ "$same" -lt {pace.steady} ] || break\n',

@@ -23,6 +23,10 @@ class BurstCount:
     """Their cipher suites, in the same way."""
     seconds: float
     """From the first message to the last reply, or until now where replies are missing."""
+    median_s: float = 0.0
+    """From a message to its reply, of half of those that have one; all of a burst at once wait for each other."""
+    p95_s: float = 0.0
+    """The same, of 95 of 100."""
 
     @property
     def complete(self) -> bool:

@@ -39,6 +39,11 @@ def utf16_units(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
+def _share(ordered: list[float], share: float) -> float:
+    """What that share of the figures does not exceed; 0 for none."""
+    return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 6) if ordered else 0.0
+
+
 @dataclass(slots=True)
 class _Message:
     chat_id: int
@@ -47,6 +52,7 @@ class _Message:
     update: JsonObject
     burst: _Burst | None
     handed_out: bool = False
+    written_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -58,6 +64,8 @@ class _Burst:
     answered: int = 0
     last_reply: float = 0.0
     tls: set[Tls] = field(default_factory=set)
+    waits_s: list[float] = field(default_factory=list)
+    """From each message to its reply, in seconds."""
 
 
 class Mailbox:
@@ -125,7 +133,9 @@ class Mailbox:
 
     def _queue(self, kind: str, message: JsonObject, burst: _Burst | None) -> None:
         update = {"update_id": self._next_update, kind: message}
-        self._pending.append(_Message(message["chat"]["id"], message["message_id"], self._next_update, update, burst))
+        record = _Message(message["chat"]["id"], message["message_id"], self._next_update, update, burst)
+        record.written_s = monotonic()
+        self._pending.append(record)
         self._next_update += 1
 
     def _user(self, chat_id: int) -> JsonObject:
@@ -172,6 +182,7 @@ class Mailbox:
         """What is counted of that burst so far. Raises KeyError where it is not known (any more)."""
         burst = self._bursts[number]
         complete = burst.answered == burst.total
+        waits_s = sorted(burst.waits_s) if complete else []  # while it goes on, nobody reads them
         return BurstCount(
             sent=burst.sent,
             delivered=burst.delivered,
@@ -179,6 +190,8 @@ class Mailbox:
             tls_version=" + ".join(sorted({version for version, _ in burst.tls})),
             tls_cipher=" + ".join(sorted({cipher for _, cipher in burst.tls})),
             seconds=(burst.last_reply if complete else monotonic()) - burst.begun,
+            median_s=_share(waits_s, 0.5),
+            p95_s=_share(waits_s, 0.95),
         )
 
     def replies(self, chat_id: int, after: int) -> list[Reply]:
@@ -234,6 +247,7 @@ class Mailbox:
             if answered.burst is not None:
                 answered.burst.answered += 1
                 answered.burst.last_reply = monotonic()
+                answered.burst.waits_s.append(answered.burst.last_reply - answered.written_s)
                 answered.burst.tls.add(tls)
         self._replies.append(Reply(chat_id, message_id, text, answered.message_id if answered else None))
         self._changed()

@@ -19,7 +19,20 @@ from readings import proven, sample
 
 from deploy import history, manifest
 from deploy.board_shell.releases import Held, HeldRelease
-from deploy.cli import boards, build, doctor, emulate, hosts, images, matrix, memory, provision, releases, service
+from deploy.cli import (
+    boards,
+    build,
+    doctor,
+    emulate,
+    hosts,
+    images,
+    ladder,
+    matrix,
+    memory,
+    provision,
+    releases,
+    service,
+)
 from deploy.cli.dry_run import show_rehearsal
 from deploy.cli.ending import problem_document
 from deploy.cli.reaching import Place
@@ -27,6 +40,7 @@ from deploy.emulator.image import NAMES, Image
 from deploy.emulator.kept import KeptBoard
 from deploy.errors import NoHost
 from deploy.memory.budget import judge
+from deploy.memory.ladder import Climbed
 from deploy.model.artifact import Artifact
 from deploy.model.board import Board
 from deploy.model.gateway_config import GatewayConfig
@@ -141,6 +155,12 @@ def test_what_memory_itself_adds_to_a_reading_is_what_is_held_against_the_page_h
     source = Path(memory.__file__).read_text(encoding="utf-8")
     around = source.partition("document = reading_document(")[2].partition("print(")[0]
     assert set(re.findall(r'"(\w+)": ', around)) - {"sha256"} == {"board", "host", "artifact", "process", "limits"}
+
+
+def test_a_ladder() -> None:
+    rung = ladder._document(Climbed("GOGC", Limits(), holds=True, why=""))
+    rung["limits"] = {}
+    agrees("memory.ladder", {"rungs": [rung], "recommended": "", "no_hard_limits": None})
 
 
 def test_the_history_of_readings() -> None:
