@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 MOST_CHARACTERS = 64 * 1024
 """More than this of a board's output helps nobody; the end matters most, so the beginning is what is cut."""
 
@@ -12,8 +10,9 @@ def clean(text: bytes | str, most: int = MOST_CHARACTERS) -> str:
     """`text` without what could steer a terminal or deceive a reader; newlines and tabs stay.
 
     Bytes are read as UTF-8, with U+FFFD for what is none. Control characters (C0, C1, DEL), format characters such as
-    the bidirectional overrides (Unicode category Cf), and surrogates become their escape (\\x1b, \\u202e); CR LF
-    becomes LF. What is longer than `most` characters loses its beginning.
+    the bidirectional overrides (Unicode category Cf), surrogates, and blanks that are no blank or end a line become
+    their escape (\\x1b, \\u202e, \\xa0, \\u2028); CR LF becomes LF. What is longer than `most` characters
+    loses its beginning.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
@@ -23,6 +22,6 @@ def clean(text: bytes | str, most: int = MOST_CHARACTERS) -> str:
 
 
 def _shown(character: str) -> str:
-    if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn"):
+    if character in "\n\t" or character.isprintable():
         return character
     return character.encode("unicode_escape").decode("ascii")

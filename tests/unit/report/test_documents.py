@@ -96,6 +96,7 @@ def test_every_proof_stands_in_the_document() -> None:
         "ok": False,
         "required": False,
         "detail": "it can't be set back",
+        "asked": True,
     }
 
 
