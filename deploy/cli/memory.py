@@ -10,7 +10,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deploy.cli import history, ladder, options, reaching
+from deploy.cli import compare, history, ladder, options, reaching
 from deploy.cli.claims import Claim, Claimed, claim, strangers_claim
 from deploy.cli.ending import command
 from deploy.cli.options import MOST_MESSAGES, help_for
@@ -203,4 +203,6 @@ def _read(
 
 def collection() -> Collection:
     """`memory` and its commands."""
-    return Collection("memory", idle, live, ladder.ladder, history.history, history.show, history.export)
+    return Collection(
+        "memory", idle, live, ladder.ladder, compare.compare, history.history, history.show, history.export
+    )

@@ -22,6 +22,7 @@ from deploy.board_shell.releases import Held, HeldRelease
 from deploy.cli import (
     boards,
     build,
+    compare,
     doctor,
     emulate,
     hosts,
@@ -33,6 +34,7 @@ from deploy.cli import (
     releases,
     service,
 )
+from deploy.cli.contender import Contender
 from deploy.cli.dry_run import show_rehearsal
 from deploy.cli.ending import problem_document
 from deploy.cli.reaching import Place
@@ -40,6 +42,7 @@ from deploy.emulator.image import NAMES, Image
 from deploy.emulator.kept import KeptBoard
 from deploy.errors import NoHost
 from deploy.memory.budget import judge
+from deploy.memory.comparison import difference
 from deploy.memory.ladder import Climbed
 from deploy.model.artifact import Artifact
 from deploy.model.board import Board
@@ -161,6 +164,13 @@ def test_a_ladder() -> None:
     rung = ladder._document(Climbed("GOGC", Limits(), holds=True, why=""))
     rung["limits"] = {}
     agrees("memory.ladder", {"rungs": [rung], "recommended": "", "no_hard_limits": None})
+
+
+def test_a_comparison() -> None:
+    each = compare._document(Contender("main", Path("/x"), "ab" * 32, 5), [1, 2], [3, 4])
+    found = asdict(difference([1, 2], [3, 5]))
+    document = {"a": each, "b": each, "rss_kib": found, "hwm_kib": found, "tolerance_kib": 64, "worse": False}
+    agrees("memory.compare", document | {"open": False, "board": "b", "host": "h", "messages": 9, "limits": {}})
 
 
 def test_the_history_of_readings() -> None:
