@@ -15,7 +15,8 @@ from deploy.cli.claims import Claim, Claimed, claim, strangers_claim
 from deploy.cli.ending import command
 from deploy.cli.options import MOST_MESSAGES, help_for
 from deploy.cli.reaching import Place
-from deploy.cli.taking import live_of
+from deploy.cli.taking import live_of, real_of
+from deploy.errors import UsageError
 from deploy.model.reading import Reading
 from deploy.model.verdict import Budget, Outcome
 from deploy.report import silent
@@ -105,6 +106,7 @@ LOAD = {
     "deadline": "how many seconds all of them may take",
     "kinds": "what users write, by turns: short,long,markdown,emoji,group,caption,edit, some of them, or all",
     "rate": "how many of them a second; without it all at once",
+    "real": "send nothing: wait until so many messages of people have been answered, through the deployed Bot API",
     "in_place": "measure the gateway in service itself: it talks to a stand-in meanwhile, and to its Bot API again",
 }
 
@@ -120,6 +122,7 @@ def live(
     kinds: str = "short",
     rate: str = "",
     in_place: bool = False,
+    real: bool = False,
     deadline: str = "120",
     sha256: str = "",
     prefix: str = "",
@@ -143,11 +146,15 @@ def live(
     burst = options.count(messages, "messages", most=MOST_MESSAGES)
     within_s = options.count(deadline, "deadline", most=3600)
     written, rate_hz = options.kinds(kinds), options.rate_hz(rate)
+    if real and (in_place or rate or kinds != "short"):
+        raise UsageError("--real leaves the writing to people: it goes without --in-place, --rate and --kinds")
 
     def take(transport: Transport, place: Place, held: Claim, observer: Observer) -> Reading:
         from deploy.cli.service import manager_of
         from deploy.memory.live import Load
 
+        if real:
+            return real_of(transport, held, burst, within_s, observer)
         led = manager_of(reaching.installed(transport, place, prefix), place) if in_place else None
         return live_of(place, transport, held, Load(burst, within_s, written, rate_hz), observer, led=led)
 

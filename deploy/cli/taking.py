@@ -70,6 +70,22 @@ def live_of(
         return _under_load(transport, Claim(own, second.health_port, about), second.user_side, load, observer)
 
 
+def real_of(transport: Transport, held: Claim, messages: int, within_s: int, observer: Observer) -> Reading:
+    """A live reading of the gateway in service, with the messages of people."""
+    from deploy.memory.real import real_reading
+
+    observer.note(f"waiting up to {within_s} s for {messages} messages: write to the bot")
+    return real_reading(
+        transport,
+        held.subject,
+        health_port=held.health_port,
+        messages=messages,
+        deadline_s=within_s,
+        circumstances=held.circumstances,
+        progress=observer.progress,
+    )
+
+
 def _under_load(transport: Transport, held: Claim, users: UserSide, load: Load, observer: Observer) -> Reading:
     observer.note(f"{load.messages} messages from users, over TLS; then sampling until VmRSS is steady")
     return live_reading(

@@ -22,7 +22,7 @@ from deploy.telegram.counts import BurstCount
 from deploy.telegram.user_side import UserSide
 from deploy.transport.protocol import Script, Transport
 
-_GLANCE = Pace(steady=1, most=1, settle_s=5)
+GLANCE = Pace(steady=1, most=1, settle_s=5)
 
 # The Bot API counts a reply when it arrives, the gateway when it has read that it was accepted.
 _COUNTERS_CATCH_UP_S = 5.0
@@ -70,7 +70,7 @@ def live_reading(
     load, pace = load or Load(), pace or Pace()
     if load.messages < 1:
         raise ValueError("a live check sends one message at least")
-    glance = observe(transport, subject, _GLANCE)
+    glance = observe(transport, subject, GLANCE)
     process = glance.before.process
     observations: list[Observation] = [glance]
     before = after = None
@@ -97,9 +97,9 @@ def live_reading(
         pace,
         circumstances=(circumstances or {}) | {"messages": load.shown},
         now_s=clock(),
-        more_evidence=(did_the_work(process, load.messages, burst, before, after), _peak(peak)),
+        more_evidence=(did_the_work(process, load.messages, burst, before, after), peak_evidence(peak)),
         live=count,
-        hwm_before_load_kib=_hwm_kib(glance) if peak else None,
+        hwm_before_load_kib=hwm_kib(glance) if peak else None,
     )
 
 
@@ -176,7 +176,8 @@ def _settled_counters(
         sleep(_PAUSE_S)
 
 
-def _hwm_kib(seen: Observation) -> int | None:
+def hwm_kib(seen: Observation) -> int | None:
+    """The highest VmHWM of a sample set."""
     return max((look.vm_hwm_kib for look in seen.looks if isinstance(look, Sample)), default=None)
 
 
@@ -194,6 +195,7 @@ def _tls(burst: BurstCount) -> str:
     return f"{burst.tls_version} {burst.tls_cipher}".strip()
 
 
-def _peak(was_reset: bool) -> Evidence:
+def peak_evidence(was_reset: bool) -> Evidence:
+    """Whether the peak is the load's own; it decides nothing."""
     detail = "VmHWM was set back before the messages" if was_reset else "VmHWM is since the start: it can't be set back"
     return Evidence("peak_reset", "the peak is the load's own", was_reset, detail, required=False)

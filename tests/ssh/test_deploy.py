@@ -263,6 +263,28 @@ def test_a_dry_run_shows_every_script_changes_nothing_and_tells_no_secret(seat: 
         assert word in ended.out
 
 
+def test_a_live_reading_with_people_waits_for_their_messages_and_proves_them_by_the_offset(seat: Seat) -> None:
+    assert seat.deploy("--no-measure")[0] == 0
+    assert seat.api.user_side.burst(2, deadline_s=20).complete
+    pid = seat.pid
+    waiting = ("memory.live", *seat.flags, "--real", "--messages", "4", "--deadline", "60", "--json")
+    with seat.run.start(*waiting) as process:
+        time.sleep(4)
+        assert process.poll() is None, "nobody has written yet"
+        assert seat.api.user_side.burst(4, deadline_s=20).complete
+        out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err + out
+    document = json.loads(out)
+    assert (document["verdict"], document["live"]["received"], document["live"]["answered"]) == ("PASS", 4, 4)
+    proof = next(each for each in document["evidence"] if each["name"] == "did_the_work")
+    assert "the offset of getUpdates moved by 4" in proof["detail"] and "TLS" in proof["detail"]
+    assert seat.pid == pid
+
+    none = seat.run("memory.live", *seat.flags, "--real", "--messages", "1", "--deadline", "1", "--json")
+    assert (none.code, none.document["verdict"]) == (3, "NOT MEASURED")
+    assert "0 messages of people received" in none.document["reason"]
+
+
 def test_a_live_reading_in_place_leads_the_gateway_back_to_its_own_bot_api(seat: Seat) -> None:
     assert seat.deploy("--no-measure")[0] == 0
     assert seat.api.user_side.burst(5, deadline_s=20).complete
