@@ -47,6 +47,7 @@ def reading_of(
     more_evidence: tuple[Evidence, ...] = (),
     live: LiveCount | None = None,
     hwm_before_load_kib: int | None = None,
+    curve: tuple[tuple[float, int], ...] = (),
 ) -> Reading:
     """The reading that these observations make; its samples are the steady ones of the last. `now_s` is since 1970."""
     last = observations[-1]
@@ -60,6 +61,7 @@ def reading_of(
         circumstances={name: one_line(value) for name, value in (_of_the_board(last, now_s) | circumstances).items()},
         live=live,
         hwm_before_load_kib=hwm_before_load_kib,
+        curve=curve,
         lag_bound_kib=None if walked else lag_kib(last.kernel, threads),
     )
 

@@ -13,6 +13,7 @@ from deploy.board_shell.health import Health, parse_answer, parse_health, questi
 from deploy.board_shell.quoting import quote_path
 from deploy.board_shell.samples import Observation, Pace
 from deploy.errors import BadAnswer, DeadlineExceeded, ForwardRefused
+from deploy.memory.curve import watched
 from deploy.memory.idle import reading_of
 from deploy.memory.sampling import observe, reset_peak
 from deploy.memory.subject import Subject
@@ -70,8 +71,19 @@ def live_reading(
     load, pace = load or Load(), pace or Pace()
     if load.messages < 1:
         raise ValueError("a live check sends one message at least")
+
+    def sending() -> BurstCount:
+        return user_side.burst(
+            load.messages,
+            kinds=load.kinds,
+            rate_hz=load.rate_hz,
+            deadline_s=load.deadline_s,
+            progress=progress,
+        )
+
     glance = observe(transport, subject, GLANCE)
     process = glance.before.process
+    curve: tuple[tuple[float, int], ...] = ()
     observations: list[Observation] = [glance]
     before = after = None
     burst: BurstCount | None = None
@@ -80,13 +92,7 @@ def live_reading(
         before = counters(transport, subject.layout, health_port)
         if before is not None:
             peak = reset_peak(transport, process)
-            burst = user_side.burst(
-                load.messages,
-                kinds=load.kinds,
-                rate_hz=load.rate_hz,
-                deadline_s=load.deadline_s,
-                progress=progress,
-            )
+            burst, curve = watched(transport, process, sending)
             after = _settled_counters(transport, subject.layout, health_port, before, burst, sleep)
         observations.append(observe(transport, subject, pace))
     count = _count(burst, before, after)
@@ -100,6 +106,7 @@ def live_reading(
         more_evidence=(did_the_work(process, load.messages, burst, before, after), peak_evidence(peak)),
         live=count,
         hwm_before_load_kib=hwm_kib(glance) if peak else None,
+        curve=curve,
     )
 
 

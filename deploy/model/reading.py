@@ -95,6 +95,9 @@ class Reading:
     lag_bound_kib: int | None = None
     """How far this kernel's counters may lag; set where its page tables could not be walked, and then the error bar."""
 
+    curve: tuple[tuple[float, int], ...] = ()
+    """Under the load: (seconds since boot, VmRSS in KiB). It is shown, and judged by nothing."""
+
     hwm_before_load_kib: int | None = None
     """VmHWM since the process's start, where it was set back before a load; None where it was not."""
 

@@ -104,6 +104,7 @@ def _figures(reading: Reading) -> dict[str, Any]:
         "rss_file_kib": highest.rss_file_kib if highest else None,
         "pss_kib": highest.pss_kib if highest else None,
         "swap_kib": highest.vm_swap_kib if highest else None,
+        "curve": [list(point) for point in reading.curve],
         "samples": [_sample(sample) for sample in reading.samples],
     }
 

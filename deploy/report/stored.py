@@ -28,10 +28,11 @@ def reading_of(document: dict[str, Any]) -> tuple[Reading, Verdict]:
             live=_known(LiveCount, document["live"]) if document.get("live") else None,
             lag_bound_kib=bound,
             hwm_before_load_kib=figures.get("hwm_before_load_kib"),
+            curve=tuple((float(at_s), int(kib)) for at_s, kib in figures.get("curve", ())),
         )
         budget = Budget(document["budget"]["rss_kib"], document["budget"].get("hwm_kib"))
         return reading, Verdict(Outcome(document["verdict"]), str(document["reason"]), budget)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"the document lacks {error}") from error
 
 

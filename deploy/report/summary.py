@@ -7,6 +7,7 @@ from deploy.model.limits import Limits
 from deploy.model.reading import Process, Reading, Sample
 from deploy.model.units import show_bytes, show_kib
 from deploy.model.verdict import Outcome, Verdict
+from deploy.report.sparkline import sparkline
 
 Rows = list[tuple[str, str]]
 
@@ -54,6 +55,9 @@ def _figures(reading: Reading, sample: Sample) -> Rows:
             "its peak since its start" if before is None else f"its peak under the load; before: {show_kib(before)}"
         )
         rows.append(("VmHWM", f"{show_kib(reading.hwm_kib)}  ({meaning})"))
+    if len(reading.curve) > 1:
+        figures = [kib for _, kib in reading.curve]
+        rows.append(("meanwhile", f"{sparkline(figures, 40)}  VmRSS {min(figures):,} to {show_kib(max(figures))}"))
     parts = (("RssAnon", sample.rss_anon_kib, "its own data"), ("RssFile", sample.rss_file_kib, "its program's pages"))
     rows += [(name, f"{show_kib(kib)}  ({meaning})") for name, kib, meaning in parts if kib is not None]
     if sample.pss_kib is not None:
