@@ -92,10 +92,11 @@ def live_reading(
         before = counters(transport, subject.layout, health_port)
         if before is not None:
             peak = reset_peak(transport, process)
-            burst, curve = watched(transport, process, sending)
-            after = _settled_counters(transport, subject.layout, health_port, before, burst, sleep)
+            count, curve = watched(transport, process, sending)
+            after = _settled_counters(transport, subject.layout, health_port, before, count, sleep)
+            burst = count
         observations.append(observe(transport, subject, pace))
-    count = _count(burst, before, after)
+    counted = _count(burst, before, after)
     return reading_of(
         "live",
         observations,
@@ -104,7 +105,7 @@ def live_reading(
         circumstances=(circumstances or {}) | {"messages": load.shown},
         now_s=clock(),
         more_evidence=(did_the_work(process, load.messages, burst, before, after), peak_evidence(peak)),
-        live=count,
+        live=counted,
         hwm_before_load_kib=hwm_kib(glance) if peak else None,
         curve=curve,
     )
