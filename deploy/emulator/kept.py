@@ -112,6 +112,10 @@ def ask(board: KeptBoard, operation: str, arguments: dict[str, Any], deadline_s:
                 answer = json.loads(lines.readline(_MOST_ANSWER_BYTES))
     except (OSError, ValueError) as error:
         raise LoopbackFailed(problem, board.name, log=daemon_log(board.folder)) from error
+    if "unexpected keyword argument" in str(answer.get("error", "")):
+        raise LoopbackFailed(
+            "the board was brought up by another version of slimdeploy, which can't do that", board.name
+        )
     if "error" in answer:
         raise ValueError(answer["error"])
     result: dict[str, Any] = answer["result"]

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from deploy.telegram.counts import BurstCount, Counts, Fault, Reply
+from deploy.telegram.writing import KINDS
 
 Ask = Callable[[str, dict[str, Any], float], dict[str, Any]]
 """Ask a stand-in for an operation: its name, its arguments, and how many seconds the answer may take."""
@@ -86,7 +87,10 @@ class AskedUserSide:
     ) -> BurstCount:
         """See UserSide."""
         until = monotonic() + deadline_s
-        given = {"messages": messages, "chats": chats, "kinds": list(kinds) or None, "rate_hz": rate_hz}
+        # Only what is asked for: a board that is up may be served by the slimdeploy of before an update.
+        given: dict[str, Any] = {"messages": messages, "chats": chats}
+        given |= {"kinds": list(kinds)} if kinds not in ((), KINDS[:1]) else {}
+        given |= {"rate_hz": rate_hz} if rate_hz else {}
         burst = self._do("begin_burst", **given)["burst"]
         seen = [0, 0]
         while True:
