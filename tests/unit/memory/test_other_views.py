@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from gateways import QUICK, Gateways
@@ -22,6 +24,15 @@ from deploy.transport.local import LocalTransport
 from deploy.transport.protocol import Completed, Progress, Script
 
 LARGE = Budget(rss_kib=1 << 30)
+
+
+def executed(path: Path) -> bool:
+    """Whether a process executes that file by now."""
+    for link in Path("/proc").glob("[0-9]*/exe"):
+        with suppress(OSError):
+            if link.readlink() == path:
+                return True
+    return False
 
 
 class Stranger(LocalTransport):
@@ -52,7 +63,7 @@ def test_a_process_in_a_pid_namespace_of_its_own_is_measured_and_named(gateways:
     path = gateways.folder / "contained"
     shutil.copy(gateways.binary, path)
     gateways.spawn(unshare, "--pid", "--fork", "--kill-child", str(path), "1000")
-    gateways.wait_for(lambda: subprocess.run(["pgrep", "-f", f"^{path}"], check=True, capture_output=True).stdout)
+    gateways.wait_for(lambda: executed(path))
 
     def read() -> Reading:
         subject = Subject(gateways.layout, None, None, ours=False, finding=Finding("exe", str(path)))
