@@ -19,6 +19,9 @@ _TOP_FILES = ("buddyinfo", "zoneinfo", "vmstat", "softirqs", "interrupts")
 # AT_PAGESZ of getauxval(3).
 _AT_PAGESZ = 6
 
+CLOCK = "date +%s; cat /proc/uptime"
+"""sh: seconds since 1970, which somebody may set; and since boot, which nobody can."""
+
 _RELEASE = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 
 
@@ -83,7 +86,7 @@ def questions(framing: Framing) -> str:
         "top": "".join(f"[ ! -e /proc/{name} ] || echo {name}\n" for name in _TOP_FILES),
         "shell": 'show "/proc/$$/status"',
         "shell_elf": "hex_of /bin/sh 20",
-        "clock": "date +%s; cat /proc/uptime",
+        "clock": CLOCK,
     }
     return "".join(framing.section(name, commands) for name, commands in asked.items())
 
@@ -93,7 +96,7 @@ def parse(answers: Answers) -> Kernel:
     uname = answers.text("uname").split("\n")
     memory = parse_status(answers.text("meminfo"))
     shell = parse_status(answers.text("shell"))
-    clock, _, up = answers.text("clock").partition("\n")
+    clock_s, up_s = _clock(answers, "clock")
     shell_elf = _hex(answers, "shell_elf")
     return Kernel(
         release=uname[0].strip(),
@@ -117,9 +120,20 @@ def parse(answers: Answers) -> Kernel:
             size for key in ("VmRSS", "VmHWM", "RssAnon", "RssFile") if (size := kib(shell, key)) is not None
         ),
         shell_elf=shell_elf,
-        clock_s=number(clock.strip(), "clock"),
-        up_s=uptime_s(up),
+        clock_s=clock_s,
+        up_s=up_s,
     )
+
+
+def clock_jump_s(answers: Answers) -> float:
+    """How much further the clock went than the uptime, from the section "clock" to "clock_after". Raises BadAnswer."""
+    (clock_s, up_s), (later_s, later_up_s) = _clock(answers, "clock"), _clock(answers, "clock_after")
+    return (later_s - clock_s) - (later_up_s - up_s)
+
+
+def _clock(answers: Answers, name: str) -> tuple[int, float]:
+    clock, _, up = answers.text(name).partition("\n")
+    return number(clock.strip(), "clock"), uptime_s(up)
 
 
 def _hex(answers: Answers, name: str) -> bytes:

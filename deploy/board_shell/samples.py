@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deploy.board_shell import identity, kernel
-from deploy.board_shell.finding import Finding, finding_text
+from deploy.board_shell.finding import EXECUTABLES, INSTANCES, Finding, finding_text
 from deploy.board_shell.framing import Answers, Framing
 from deploy.board_shell.framing import parse as parse_frames
 from deploy.board_shell.identity import Identity
@@ -69,6 +69,10 @@ class Observation:
     """Where the page tables were read: "smaps_rollup", "smaps" (its entries added up), "absent" or "unreadable"."""
     found: tuple[int, ...]
     """The PIDs of all that were found, where one was looked for."""
+    instances: tuple[int, ...]
+    """The PIDs of other processes that execute the same file."""
+    clock_jump_s: float
+    """How much further than the uptime the board's clock went from the first question to the last."""
     ceiling: str
     """The memory ceiling of the process's own cgroup as the kernel gives it ("max", bytes), "" without one."""
 
@@ -83,7 +87,7 @@ pages() {
     elif [ -e "/proc/$pid/smaps" ]; then file=smaps
     else exit ABSENT; fi
     echo "from: $file"
-    wanted='/^Rss:/p;/^Pss:/p;/^Pss_Anon:/p;/^Private_/p;/^LazyFree:/p'
+    wanted='/^Rss:/p;/^Pss:/p;/^Pss_Anon:/p;/^Private_/p;/^LazyFree:/p;/^AnonHugePages:/p'
     { sed -n "$wanted" "/proc/$pid/$file" || exit UNREADABLE; } 2>/dev/null
 }
 first_line() { [ -r "$1" ] && read -r line <"$1" && printf '%s %s\\n' "$2" "$line"; }
@@ -130,12 +134,14 @@ def sampling_script(
         HASH,
         MANAGER,
         MEMORY_CGROUP,
+        EXECUTABLES,
         f"pid_file={quote_path(layout.pid_file)}\n",
         f"supervisor_pid_file={quote_path(layout.supervisor_pid_file)}\n",
         finding_text(finding) if finding else named,
         loop,
         framing.section("pid", 'printf "%s\\n" "$pid"'),
         framing.section("found", 'printf "%s\\n" "$found"') if finding else "",
+        framing.section("instances", INSTANCES),
         kernel.questions(framing),
         framing.section(
             "ceiling", 'first_line "$cgroup/memory.max" max || first_line "$cgroup/memory.limit_in_bytes" max || exit 2'
@@ -157,6 +163,7 @@ def sampling_script(
         'read -r now rest </proc/uptime\n[ "${now%%.*}" -lt "$until_s" ] || break\n',
         "done\n",
         identity.questions(framing, "after"),
+        framing.section("clock_after", kernel.CLOCK),
         framing.close(),
     ]
     return Script(
@@ -197,9 +204,15 @@ def parse_observation(framing: Framing, stdout: bytes) -> Observation:
         looks=looks,
         kernel=kernel.parse(answers),
         page_walk=next((walk for walk in ("unreadable", "absent", "smaps", "smaps_rollup") if walk in walks), "absent"),
-        found=tuple(number(word, "PID") for word in found.split()[:_MOST_FOUND]),
+        found=_pids(found),
+        instances=_pids(answers.text("instances")),
+        clock_jump_s=kernel.clock_jump_s(answers),
         ceiling=ceiling.partition(" ")[2] if ceiling else "",
     )
+
+
+def _pids(text: str) -> tuple[int, ...]:
+    return tuple(number(word, "PID") for word in text.split()[:_MOST_FOUND])
 
 
 def _looks(answers: Answers) -> tuple[tuple[Sample | Missed, ...], set[str]]:
@@ -258,6 +271,8 @@ def _look(at_s: float, text: dict[str, str | None]) -> Sample | Missed:
         pss_anon_kib=pages.get("Pss_Anon"),
         private_kib=sum(private) if private else None,
         lazy_free_kib=pages.get("LazyFree"),
+        huge_kib=pages.get("AnonHugePages"),
+        hugetlb_kib=kib(status, "HugetlbPages"),
         cgroup_current_kib=_bytes_as_kib(group, "current"),
         cgroup_peak_kib=_bytes_as_kib(group, "peak"),
         mem_available_kib=kib(parse_status(text["available"] or ""), "MemAvailable"),

@@ -34,8 +34,8 @@ REQUIRED_LIVE = (*REQUIRED, "did_the_work")
 def judge(reading: Reading, budget: Budget) -> Verdict:
     """The verdict on `reading`. A reason of NOT MEASURED names the missing proof and holds no figure.
 
-    The figure that is judged is the highest steady VmRSS, with what that sample had in swap (a swapped process only
-    looks small), plus the error bar.
+    The figure that is judged is the highest steady VmRSS, with what that sample had in swap and in HugeTLB pages (a
+    process that is elsewhere only looks small), plus the error bar.
     """
 
     def verdict(outcome: Outcome, reason: str) -> Verdict:
@@ -50,14 +50,14 @@ def judge(reading: Reading, budget: Budget) -> Verdict:
         more = f" (and {others} more {'proof is' if others == 1 else 'proofs are'} missing)" if others else ""
         return verdict(Outcome.NOT_MEASURED, missing[0] + more)
     error_kib, hwm_kib = reading.rss_error_kib, reading.hwm_kib
-    if not reading.samples or error_kib is None or hwm_kib is None:
+    highest = reading.highest
+    if highest is None or error_kib is None or hwm_kib is None:
         return verdict(Outcome.NOT_MEASURED, "there is no sample, or nothing bounds its error")
-    highest = max(reading.samples, key=lambda sample: sample.vm_rss_kib + (sample.vm_swap_kib or 0))
-    swapped_kib = highest.vm_swap_kib or 0
-    figure_kib = highest.vm_rss_kib + swapped_kib
+    figure_kib = highest.held_kib
     most_kib = figure_kib + error_kib
     said = f"{reading.kind}: VmRSS {show_kib(highest.vm_rss_kib)}"
-    said += f" + {show_kib(swapped_kib)} in swap" if swapped_kib else ""
+    said += f" + {show_kib(highest.vm_swap_kib)} in swap" if highest.vm_swap_kib else ""
+    said += f" + {show_kib(highest.hugetlb_kib)} in HugeTLB pages" if highest.hugetlb_kib else ""
     said += f" + error bar {show_kib(error_kib)}"
     left_open = [_OPEN[name] for name in reading.not_asked if name in _OPEN]
     unasked = f" (not asked: {', '.join(left_open)})" if left_open else ""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from deploy.board_shell.finding import Finding
 from deploy.board_shell.identity import SOFT_LIMITS, Identity
 from deploy.board_shell.samples import Observation
+from deploy.memory.circumstances import MOST_NAMED, circumstances
 from deploy.memory.kernel_proof import imitation, lag_kib, rounding_step_kib
 from deploy.memory.settling import Settled
 from deploy.memory.subject import Subject
@@ -24,15 +25,9 @@ _STATES = {"Z": "a zombie", "X": "dead", "T": "stopped by a signal", "t": "stopp
 
 _DELETED = " (deleted)"
 
-_MOST_NAMED = 6
-
 _NOBODY = "there is no such process"
 
 _MOST_CHARACTERS = 400
-
-# cgroup v1 says "no ceiling" by a number near 2 ** 63: 19 digits. A longer one is no number of bytes.
-_NO_CEILING = 1 << 62
-_MOST_DIGITS = 20
 
 _AGREEMENT_SLACK_KIB = 256
 """VmRSS and the page tables are read one after the other; what a living process may move meanwhile."""
@@ -61,8 +56,7 @@ def gather(observations: Sequence[Observation], steady: Settled, subject: Subjec
         Evidence("settled", "VmRSS is steady", steady.ok, steady.detail),
         _agreement(last, steady.samples),
         _swap(last, steady.samples),
-        _ceiling(last),
-        _container(last, steady.samples),
+        *circumstances(last, steady.samples),
     )
     return tuple(replace(proof, detail=one_line(proof.detail)) for proof in proofs)
 
@@ -86,6 +80,8 @@ def _right_process(first: Observation, subject: Subject, wrapper: str) -> Eviden
         return is_it(False, f"{what} does not run: there is no process {first.pid}")
     if wrapper:
         return is_it(False, f"wrong process: {wrapper}")
+    if subject.finding is not None and seen.exe and not subject.finding.fits(seen.exe, seen.comm):
+        return is_it(False, f"wrong process: PID {first.pid} is {seen.exe}, which is not what {subject.finding} means")
     if subject.sha256 and seen.sha256 and seen.sha256 != subject.sha256:
         return is_it(False, f"wrong process: PID {first.pid} runs {seen.exe or seen.comm}, which is not the artifact")
     if subject.ours and recorded and recorded != seen.process:
@@ -102,8 +98,8 @@ def _right_process(first: Observation, subject: Subject, wrapper: str) -> Eviden
 
 def _not_found(first: Observation, finding: Finding) -> str:
     if not first.found:
-        return f"{finding} finds no process that this login may see"
-    some = ", ".join(map(str, first.found[:_MOST_NAMED])) + (" …" if len(first.found) > _MOST_NAMED else "")
+        return f"{finding} finds no process that this login may see, beside the login itself"
+    some = ", ".join(map(str, first.found[:MOST_NAMED])) + (" …" if len(first.found) > MOST_NAMED else "")
     return f"{len(first.found)} processes are found by {finding} (PIDs {some}); name one with --pid"
 
 
@@ -272,24 +268,3 @@ def _swap(last: Observation, steady: Sequence[Sample]) -> Evidence:
 
 def _swap_devices(last: Observation) -> str:
     return " ".join(last.kernel.swaps) or "nothing"
-
-
-def _ceiling(last: Observation) -> Evidence:
-    """The hard ceiling is shown; no limit asks for one yet, so it decides nothing."""
-    is_number = last.ceiling.isdecimal() and len(last.ceiling) <= _MOST_DIGITS
-    if last.ceiling == "max" or (is_number and int(last.ceiling) >= _NO_CEILING):
-        detail = f"memory controller {last.kernel.memory_controller or 'in force'}, no ceiling set on its cgroup"
-    elif last.ceiling:
-        detail = f"{last.ceiling} bytes on its own cgroup"
-    elif last.kernel.memory_controller:
-        detail = f"memory controller {last.kernel.memory_controller}; its own cgroup has no ceiling of its own"
-    else:
-        detail = "no memory controller in this kernel, or none that is switched on"
-    return Evidence("ceiling", "the kernel's own ceiling", True, detail, required=False)
-
-
-def _container(last: Observation, steady: Sequence[Sample]) -> Evidence:
-    what = last.kernel.container
-    if any((sample.pid_namespaces or 1) > 1 for sample in steady):
-        what = ", ".join(part for part in (what, "the process has a PID namespace of its own") if part)
-    return Evidence("container", "container", True, what or "none that shows", required=False)

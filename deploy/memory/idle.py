@@ -17,6 +17,9 @@ from deploy.transport.protocol import Transport
 
 _SKEW_WORTH_NAMING_S = 5
 
+_JUMP_WORTH_NAMING_S = 2
+"""date knows whole seconds only, and the two questions are not one: less than this is no jump."""
+
 
 def idle_reading(
     transport: Transport,
@@ -58,7 +61,10 @@ def reading_of(
         kind=kind,
         samples=steady.samples,
         evidence=gather(observations, steady, subject) + more_evidence,
-        circumstances={name: one_line(value) for name, value in (_of_the_board(last, now_s) | circumstances).items()},
+        circumstances={
+            name: one_line(value)
+            for name, value in (_of_the_board(observations[0], last, now_s) | circumstances).items()
+        },
         live=live,
         hwm_before_load_kib=hwm_before_load_kib,
         curve=curve,
@@ -66,9 +72,11 @@ def reading_of(
     )
 
 
-def _of_the_board(last: Observation, now_s: float) -> dict[str, str]:
+def _of_the_board(first: Observation, last: Observation, now_s: float) -> dict[str, str]:
     kernel = last.kernel
     skew_s = round(kernel.clock_s - now_s)
+    since_first_s = (kernel.clock_s - first.kernel.clock_s) - (kernel.up_s - first.kernel.up_s)
+    jump_s = round(max(since_first_s + last.clock_jump_s, last.clock_jump_s, since_first_s, key=abs))
     return {
         "kernel": kernel.release,
         "machine": kernel.machine,
@@ -80,5 +88,8 @@ def _of_the_board(last: Observation, now_s: float) -> dict[str, str]:
         "page tables": last.page_walk,
         "taken at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_s)),
         "clock skew": f"{skew_s:+d} s" if abs(skew_s) > _SKEW_WORTH_NAMING_S else "none",
+        "clock jump": f"{jump_s:+d} s while it was measured; times rest on the uptime"
+        if abs(jump_s) > _JUMP_WORTH_NAMING_S
+        else "none",
         "slimdeploy": __version__,
     }

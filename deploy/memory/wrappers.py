@@ -11,8 +11,8 @@ _NAMES = """
     sh ash dash bash ksh mksh zsh fish busybox toybox coreutils env nohup setsid timeout nice ionice chrt taskset
     prlimit stdbuf time gtime strace ltrace gdb gdbserver perf valgrind rr heaptrack sudo sudo-rs su doas chroot
     unshare nsenter flock watch xargs script screen tmux python perl ruby lua node systemd systemd-run init procd
-    start-stop-daemon supervise-daemon daemon runsv s6-supervise tini dumb-init sshd dropbear docker podman runc crun
-    runsc proot fakeroot bwrap firejail box64 box86 FEXInterpreter rosetta
+    start-stop-daemon supervise-daemon daemon runsv s6-supervise tini dumb-init sshd sshd-session dropbear docker podman
+    runc crun runsc proot fakeroot bwrap firejail box64 box86 FEXInterpreter rosetta
 """
 _WRAPPERS = frozenset(_NAMES.split())
 

@@ -45,11 +45,20 @@ class Sample:
     pss_anon_kib: int | None = None
     private_kib: int | None = None
     lazy_free_kib: int | None = None
+    huge_kib: int | None = None
+    """What of VmRSS stands in transparent huge pages (AnonHugePages), which count whole."""
+    hugetlb_kib: int | None = None
+    """Huge pages that it mapped itself (HugetlbPages, proc_pid_status(5), since Linux 4.4): no VmRSS holds them."""
     cgroup_current_kib: int | None = None
     cgroup_peak_kib: int | None = None
     mem_available_kib: int | None = None
     pid_namespaces: int | None = None
     """In how many PID namespaces it has a PID (NSpid, proc_pid_status(5)): more than 1 inside a container."""
+
+    @property
+    def held_kib(self) -> int:
+        """What it holds of the board: VmRSS, and what of it is in swap or in huge pages, where VmRSS has neither."""
+        return self.vm_rss_kib + (self.vm_swap_kib or 0) + (self.hugetlb_kib or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,5 +138,5 @@ class Reading:
 
     @property
     def highest(self) -> Sample | None:
-        """The sample that is judged: the highest VmRSS with what it had in swap. RssAnon, RssFile and PSS are its."""
-        return max(self.samples, key=lambda sample: sample.vm_rss_kib + (sample.vm_swap_kib or 0), default=None)
+        """The sample that is judged: the one that holds most. RssAnon, RssFile and PSS are its."""
+        return max(self.samples, key=lambda sample: sample.held_kib, default=None)
