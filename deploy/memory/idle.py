@@ -76,7 +76,8 @@ def _of_the_board(first: Observation, last: Observation, now_s: float) -> dict[s
     kernel = last.kernel
     skew_s = round(kernel.clock_s - now_s)
     since_first_s = (kernel.clock_s - first.kernel.clock_s) - (kernel.up_s - first.kernel.up_s)
-    jump_s = round(max(since_first_s + last.clock_jump_s, last.clock_jump_s, since_first_s, key=abs))
+    jumps_s = (since_first_s, last.clock_jump_s, since_first_s + last.clock_jump_s)
+    jump_s = max((round(each) for each in jumps_s), key=abs)
     return {
         "kernel": kernel.release,
         "machine": kernel.machine,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
 
 from deploy.board_shell.samples import Observation, Pace
 from deploy.memory.evidence import gather
@@ -134,3 +137,17 @@ def _session(leader: int) -> list[int]:
             if folder.name.isdecimal() and (folder / "stat").read_text().rpartition(")")[2].split()[3] == str(leader):
                 found.append(int(folder.name))
     return found
+
+
+@pytest.fixture
+def gateways(tmp_path: Path) -> Iterator[Gateways]:
+    """A prefix with one release in it, and processes that are all gone afterwards."""
+    made = Gateways(tmp_path / "prefix")
+    made.binary.parent.mkdir(parents=True)
+    sleep = shutil.which("sleep")
+    assert sleep is not None
+    shutil.copy(os.path.realpath(sleep), made.binary)
+    if subprocess.run([made.binary, "0"], check=False, stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("sleep is part of a multi-call binary here; install coreutils as single programs")
+    yield made
+    made.end()
