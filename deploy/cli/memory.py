@@ -181,11 +181,10 @@ def _read(
     from deploy.memory.budget import judge
 
     screen = silent.screen(as_json=json)
+    # A claim that makes no sense is refused before anybody is called.
+    strangers = strangers_claim(place, claimed) if claimed.of_a_stranger or not place.board.name else None
     with closing(login(place)) as transport, screen.steps() as observer:
-        if claimed.of_a_stranger or not place.board.name:
-            held = strangers_claim(place, claimed)
-        else:
-            held = claim(place, reaching.installed(transport, place, prefix).layout, claimed)
+        held = strangers or claim(place, reaching.installed(transport, place, prefix).layout, claimed)
         observer.started("Measure")
         reading = take(transport, place, held, observer)
     verdict = judge(reading, budget)

@@ -1,4 +1,4 @@
-"""Traps of looking for a process: the login itself, a path that lies, a service of another manager, several instances."""
+"""Traps of looking for a process: the login itself, a path that lies, a service's pid file, several instances."""
 
 from __future__ import annotations
 
