@@ -86,20 +86,40 @@ def send_message(board: KeptBoard, text: str) -> None:
         answer.read()
 
 
-def test_a_maximum_resident_of_status_126_is_of_a_program_that_never_ran(local, gnu_time: str, tmp_path: Path) -> None:
+@pytest.fixture(params=["without the x bit", "on a mount without exec"])
+def failing_command(request: pytest.FixtureRequest, gnu_time: str, tmp_path: Path) -> list[str]:
+    """GNU time around a status command of a program, PROGRAM in its own folder, that can't be executed."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    if request.param == "without the x bit":
+        return ["sh", "-c", 'cp "$1" "$2" && chmod 644 "$2" && exec "$0" -v "$2" status', gnu_time]
+    mount = 'mount -t tmpfs -o noexec none "${2%/*}" && cp "$1" "$2" && chmod 755 "$2" && exec "$0" -v "$2" status'
+    if subprocess.run(["unshare", "--mount", "true"], check=False, stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("this login may not make mount namespaces (run as root)")
+    return ["unshare", "--mount", "sh", "-c", mount, gnu_time]
+
+
+def test_a_maximum_resident_of_status_126_is_of_a_program_that_never_ran(
+    local, failing_command: list[str], tmp_path: Path
+) -> None:
     assert local("deploy", "--board", "local", "--no-measure").code == 0
     board = loopback.status("local")
     assert board is not None
-    program = tmp_path / "picoclaw-status"
-    shutil.copyfile(board.home / ".picoclaw" / "current" / "picoclaw", program)
-    program.chmod(0o644)  # as on a file system that is mounted noexec
-    ended = subprocess.run([gnu_time, "-v", program, "status"], capture_output=True, text=True, check=False, timeout=30)
-    assert ended.returncode in (126, 127)
-    published = re.search(r"Maximum resident set size \(kbytes\): (\d+)", ended.stderr)
+    program = tmp_path / "place" / "picoclaw-status"
+    command = [*failing_command, str(board.home / ".picoclaw" / "current" / "picoclaw"), str(program)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as ended:
+        assert ended.stderr is not None
+        printed = ended.stderr.read()
+    assert ended.returncode == 126 and "Permission denied" in printed, printed
+    published = re.search(r"Maximum resident set size \(kbytes\): (\d+)", printed)
     assert published is not None and 0 < int(published[1]) < 4096, "time prints a figure all the same"
-    said = local("memory", "--board", "local", "--exe", str(program), "--json")
-    assert (said.code, said.document["verdict"], said.document["reading"]) == (3, "NOT MEASURED", None)
-    assert "finds no process" in said.document["reason"]
+    for flags, why in (
+        (("--exe", str(program)), "finds no process"),
+        (("--pid", str(ended.pid)), f"does not run: there is no process {ended.pid}"),
+    ):
+        said = local("memory", "--board", "local", *flags, "--json")
+        assert (said.code, said.document["verdict"], said.document["reading"]) == (3, "NOT MEASURED", None)
+        assert why in said.document["reason"]
 
 
 def test_exactly_3072_in_every_phase_is_a_kernel_that_rounds() -> None:

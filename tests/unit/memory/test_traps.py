@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from gateways import Gateways
-from readings import failed, idle_of, names_no_figure, recorded_answer, recorded_subject
+from readings import failed, idle_of, names_no_figure, proven, recorded_answer, recorded_subject, sample
 
 from deploy.board_shell.health import Health
 from deploy.board_shell.samples import Pace
@@ -173,6 +173,10 @@ def test_messages_that_the_bot_sent_itself_are_no_messages_to_the_bot() -> None:
     proof = did_the_work(Process(42, 7), 3, nobody_polls, replace(own, outbound=0), own)
     assert not proof.ok
     assert proof.detail == "3 messages sent, 0 received, 0 answered: the counts of both sides do not agree"
+    live = proven(sample(1000, rollup_kib=1000), kind="live")
+    kept = tuple(each for each in live.evidence if each.name != "did_the_work")
+    assert judge(live, LARGE).outcome is Outcome.PASS
+    assert refusal(replace(live, evidence=(*kept, proof))) == proof.detail
 
 
 # --- 4: a kernel that rounds
