@@ -153,6 +153,19 @@ def test_pages_of_16_and_64_kib_are_neither_multiplied_nor_taken_for_rounding(pa
     assert verdict.outcome is Outcome.NOT_MEASURED and names_no_figure(verdict)
 
 
+# --- counters that lag
+
+
+@pytest.mark.parametrize("gap_kib", [-200, 200])
+def test_what_the_counters_lag_behind_the_page_tables_is_the_error_bar_and_counts(gap_kib: int) -> None:
+    seen = recorded_answer().edited("pages", r"^Rss:.*$", f"Rss: {1544 + gap_kib} kB")
+    reading = idle_of(seen)
+    assert (failed(reading), reading.rss_kib, reading.rss_error_kib) == (set(), 1544, 200)
+    assert judge(reading, Budget(rss_kib=1744)).outcome is Outcome.PASS
+    verdict = judge(reading, Budget(rss_kib=1743))
+    assert verdict.outcome is Outcome.FAIL and "error bar 200 KiB" in verdict.reason
+
+
 # --- no smaps_rollup
 
 
