@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy import history
@@ -78,6 +78,7 @@ def test_filters_take_those_that_fit_the_oldest_first() -> None:
     assert [kept.id for kept, _ in find_whole(Wanted(last=1))] == [4]
 
 
+@settings(deadline=None)  # each example writes a file to the disk
 @given(TEXT, TEXT, TEXT)
 def test_whatever_a_board_says_is_data(
     tmp_path_factory: pytest.TempPathFactory, board: str, host: str, reason: str
