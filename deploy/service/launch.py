@@ -10,7 +10,7 @@ from deploy.board_shell.shell_functions import TICKS
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
 from deploy.service.face import CONFIG_FAULT_STATUS, ServiceManager
-from deploy.service.texts import Text, head, service_name
+from deploy.service.texts import Text, cgroup_name, head
 
 NOTE = """\
 note() { printf '%s %s\\n' "$1" "$(ticks_of "$1")" >"$2.new" && mv -f "$2.new" "$2"; }
@@ -31,7 +31,7 @@ def enter_cgroup(limits: Limits, layout: Layout) -> str:
     """
     if limits.hard_bytes is None:
         return ""
-    name = quote(f"slimdeploy.{service_name(layout)}")
+    name = quote(cgroup_name(layout))
     return f"""\
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
     echo +memory >/sys/fs/cgroup/cgroup.subtree_control

@@ -10,7 +10,7 @@ from deploy.board_shell.quoting import quote, quote_path
 from deploy.model.layout import Layout
 from deploy.service.guard import guard_files
 from deploy.service.own_user import forgetting
-from deploy.service.texts import kept_at, waits_at
+from deploy.service.texts import cgroup_name, kept_at, waits_at
 
 
 def removal(layout: Layout, texts: tuple[str, ...], disable: str, forgotten: str) -> str:
@@ -28,6 +28,11 @@ def removal(layout: Layout, texts: tuple[str, ...], disable: str, forgotten: str
     live = Layout(f"{layout.run}/live", layout.name)
     releases, name = quote_path(layout.releases), quote(layout.name)
     folders = " ".join(map(quote_path, (layout.releases, layout.run, layout.log, layout.prefix)))
+    groups = " ".join(
+        quote(f"{root}/{cgroup_name(each)}")
+        for each in (live, layout)
+        for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/memory")
+    )
     return f"""\
 stop_gateway
 {disable}
@@ -36,6 +41,7 @@ end_by_pid_files # a second instance whose reading broke off
 rm -f {" ".join(files)}
 {forgotten}
 rm -rf {quote_path(live.prefix)}
+for group in {groups}; do rmdir "$group" 2>/dev/null; done
 if [ -L {releases} ]; then rm -f {releases}; fi # a second instance's, which are the gateway's own
 for release in {releases}/*/; do
     [ -d "$release" ] || continue

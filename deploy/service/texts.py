@@ -7,6 +7,7 @@ What stands in them is each manager's.
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 
 from deploy.board_shell.quoting import quote, quote_path
@@ -27,6 +28,11 @@ class Text:
 def service_name(layout: Layout) -> str:
     """What a service of this layout is called: the prefix's last folder, without a leading dot."""
     return layout.prefix.rstrip("/").rpartition("/")[2].lstrip(".")
+
+
+def cgroup_name(layout: Layout) -> str:
+    """What its memory cgroup is called. The prefix goes in: second instances of two gateways have one name."""
+    return f"slimdeploy.{service_name(layout)}.{zlib.crc32(layout.prefix.encode()):08x}"
 
 
 def manager_file(layout: Layout) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from deploy.emulator import loopback
+from deploy.model.layout import Layout
+from deploy.service.texts import cgroup_name
 
 pytestmark = pytest.mark.usefixtures("gateway_is_built")
 
@@ -49,6 +51,7 @@ def test_where_no_release_runs_so_low_the_rung_says_why(local) -> None:
     if os.geteuid() or not Path("/sys/fs/cgroup").exists():
         pytest.skip("this login may make no memory cgroup (run as root)")
     assert local("deploy", "--board", "local", "--no-measure").code == 0
+    groups = set(Path("/sys/fs/cgroup").glob("**/slimdeploy.live.*"))
     few = ("--messages", "5", "--memory-limits", "5MiB", "--gc-percents", "20")
     ended = local("memory.ladder", "--board", "local", *few, "--json", timeout_s=400)
     assert ended.code == 0, ended.err
@@ -61,3 +64,9 @@ def test_where_no_release_runs_so_low_the_rung_says_why(local) -> None:
     assert held and failed and all(each["why"] for each in failed)
     assert max(each["hard_limit_bytes"] for each in failed) < min(held)
     assert "--hard-limit" in ended.document["recommended"]
+    board = loopback.status("local")
+    assert board is not None
+    own = cgroup_name(Layout(f"{board.home}/.picoclaw/run/live"))
+    assert own.startswith("slimdeploy.live.")
+    left = set(Path("/sys/fs/cgroup").glob("**/slimdeploy.live.*")) - groups
+    assert own not in {path.name for path in left}, "the memory cgroup goes with the instance"
