@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from deploy.board_shell.cpu_time import CpuTime, cpu_time_script, parse_cpu_time, parse_ticks_a_second, ticks_script
+from deploy.board_shell.framing import Framing
 from deploy.board_shell.health import question
-from deploy.board_shell.shell_functions import MEMORY_CGROUP
 from deploy.errors import BadAnswer, CommandFailed, DeadlineExceeded, ForwardRefused, NotReady
 from deploy.memory.budget import judge
 from deploy.memory.ladder import Climbed
@@ -22,7 +23,7 @@ from deploy.model.reading import Process
 from deploy.model.verdict import Budget, Outcome
 from deploy.telegram.counts import BurstCount
 from deploy.telegram.user_side import UserSide
-from deploy.transport.protocol import Script, Transport
+from deploy.transport.protocol import Transport
 
 _ANY = Budget(rss_kib=1 << 40)
 _COLLECTIONS = re.compile(rb"^picoclaw_gc_cycles_total (\d{1,12})$", re.MULTILINE)
@@ -71,15 +72,17 @@ def _measured(
     transport: Transport, instance: Instance, sha256: str, ladder: str, limits: Limits, load: Load
 ) -> Climbed:
     users = _Counting(instance.user_side)
-    before_s, collected = _cpu_s(transport, instance.process), _collections(transport, instance.health_port)
+    tick_s = 1 / parse_ticks_a_second(transport.run(ticks_script()).stdout)
+    before, collected = _cpu_time(transport, instance.process), _collections(transport, instance.health_port)
     subject = Subject(instance.layout, sha256, limits, process=instance.process)
     reading = live_reading(transport, subject, users, health_port=instance.health_port, load=load)  # type: ignore[arg-type]
-    after_s, collected_then = _cpu_s(transport, instance.process), _collections(transport, instance.health_port)
+    after, collected_then = _cpu_time(transport, instance.process), _collections(transport, instance.health_port)
     verdict = judge(reading, _ANY)
     measured = verdict.outcome is Outcome.PASS  # a process whose figure does not settle may answer all the same
     proofs = {proof.name: proof.ok for proof in reading.evidence}
     holds = proofs["did_the_work"] and proofs["same_process"] and proofs["alive"]
-    if holds and limits.hard_bytes is not None and _ceiling_bytes(transport, instance.process) != limits.hard_bytes:
+    ceiling = before.ceiling_bytes if before else None
+    if holds and limits.hard_bytes is not None and ceiling != limits.hard_bytes:
         return Climbed(ladder, limits, holds=False, why=NO_CEILING)
     count = users.count
     return Climbed(
@@ -92,7 +95,8 @@ def _measured(
         rss_kib=reading.rss_kib if measured else None,
         rss_error_kib=reading.rss_error_kib if measured else None,
         hwm_kib=max(filter(None, (reading.hwm_kib, reading.hwm_before_load_kib)), default=None) if measured else None,
-        cpu_s=None if before_s is None or after_s is None else round(after_s - before_s, 3),
+        cpu_s=None if before is None or after is None else round((after.ticks - before.ticks) * tick_s, 4),
+        cpu_tick_s=tick_s,
         collections=None if collected is None or collected_then is None else collected_then - collected,
         median_s=count.median_s if count and holds else None,
         p95_s=count.p95_s if count and holds else None,
@@ -102,22 +106,11 @@ def _measured(
 NO_CEILING = "the kernel holds no memory limit here: no memory cgroup, or this login may make none"
 
 
-def _cpu_s(transport: Transport, process: Process) -> float | None:
-    """User and system time of the process so far (fields 14 and 15 of proc_pid_stat(5), in clock ticks)."""
-    script = Script(
-        title="ask for its CPU time",
-        text=f"""\
-getconf CLK_TCK 2>/dev/null || echo 100 # what the kernel tells user space everywhere but on Alpha and IA-64
-set -- "$(cat /proc/{process.pid}/stat 2>/dev/null)"
-set -- ${{1##*) }}
-[ "${{20}}" = {process.start_ticks} ] && echo "${{12}} ${{13}}"
-""",
-        changes=False,
-    )
-    words = transport.run(script).stdout.split()
-    if len(words) != 3 or not all(word.isdigit() for word in words) or int(words[0]) == 0:
-        return None
-    return (int(words[1]) + int(words[2])) / int(words[0])
+def _cpu_time(transport: Transport, process: Process) -> CpuTime | None:
+    """What the process has used so far; None where it is gone, or another has its PID."""
+    framing = Framing.new()
+    found = parse_cpu_time(framing, transport.run(cpu_time_script(framing, process.pid)).stdout)
+    return found if found is not None and found.process == process else None
 
 
 def _collections(transport: Transport, port: int) -> int | None:
@@ -127,15 +120,3 @@ def _collections(transport: Transport, port: int) -> int | None:
     except (ForwardRefused, BadAnswer, DeadlineExceeded):
         return None
     return int(found[1]) if found else None
-
-
-def _ceiling_bytes(transport: Transport, process: Process) -> int | None:
-    """The memory limit of its cgroup, from the kernel."""
-    script = Script(
-        title="read its memory limit back",
-        text=f"{MEMORY_CGROUP}g=$(memory_cgroup {process.pid}) || exit 0\n"
-        'cat "$g/memory.max" 2>/dev/null || cat "$g/memory.limit_in_bytes"\n',
-        changes=False,
-    )
-    said = transport.run(script).stdout.strip()
-    return int(said) if said.isdigit() and len(said) < 19 else None

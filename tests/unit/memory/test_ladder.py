@@ -65,6 +65,12 @@ def test_the_smallest_that_holds_is_recommended_unless_it_is_bought_with_cpu() -
     assert recommended([cheap, replace(small, rss_kib=None)]) is cheap, "it answers, and has no figure"
 
 
+def test_one_clock_tick_of_cpu_does_not_decide() -> None:
+    cheaper, smaller = (replace(rung(size, cpu_s), cpu_tick_s=0.01) for size, cpu_s in ((3300, 0.01), (2300, 0.02)))
+    assert recommended([cheaper, smaller]) is smaller
+    assert recommended([cheaper, replace(smaller, cpu_s=0.03)]) is cheaper
+
+
 def test_of_two_that_are_alike_the_one_with_less_cpu_is_taken() -> None:
     assert recommended([rung(2000, 1.2), rung(2060, 1.0, gogc=100)]) == rung(2060, 1.0, gogc=100)
 
