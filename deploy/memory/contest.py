@@ -57,7 +57,14 @@ def among_the_releases(
     finally:
         with held_interrupts(), suppress(HostError):  # a broken connection says so by itself
             folder = quote_path(layout.release(release_id))
-            text = f"rm -f {binary} {binary}.part; rmdir {folder} 2>/dev/null; :\n"
+            links = " ".join(quote_path(link) for link in (layout.current, layout.previous))
+            text = f"""\
+for link in {links}; do # somebody may have deployed it meanwhile
+    now=$(readlink "$link" 2>/dev/null)
+    [ "${{now##*/}}" != {release_id} ] || exit 0
+done
+rm -f {binary} {binary}.part; rmdir {folder} 2>/dev/null; :
+"""
             transport.run(Script(title="remove what was pushed for the comparison", text=text))
 
 

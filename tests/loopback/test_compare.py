@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +18,9 @@ from deploy.cli import contender as contenders
 from deploy.cli.contender import contender
 from deploy.emulator import loopback
 from deploy.errors import UsageError
+from deploy.memory.contest import among_the_releases
+from deploy.model.layout import Layout
+from deploy.transport.local import LocalTransport
 
 pytestmark = [pytest.mark.usefixtures("gateway_is_built"), pytest.mark.timeout(300)]
 
@@ -60,6 +65,50 @@ def test_a_gateway_that_holds_a_megabyte_more_is_worse_and_the_other_way_round_i
     assert better.code == 0 and better.document["rss_kib"]["high_kib"] < 0
     after = sorted(path.name for path in (prefix / "releases").iterdir()), (prefix / "run/gateway.pid").read_text()
     assert after == before and not (prefix / "run" / "live").exists()
+
+
+def test_a_build_that_does_not_start_is_not_measured(local, tmp_path: Path) -> None:
+    assert local("deploy", "--board", "local", "--no-measure").code == 0
+    board = loopback.status("local")
+    assert board is not None
+    releases = board.home / ".picoclaw" / "releases"
+    before = sorted(path.name for path in releases.iterdir())
+    deaf = tmp_path / "deaf"
+    shutil.copytree(REPOSITORY / "gateway", deaf)
+    main = deaf / "cmd" / "picoclaw" / "main.go"
+    at_once = 'if len(os.Args) > 1 && os.Args[1] == "gateway" {\n\t\tos.Exit(78)\n\t}\n\t'
+    main.write_text(main.read_text().replace("func main() {\n\t", f"func main() {{\n\t{at_once}", 1))
+    thin = (board.home / ".picoclaw" / "current" / "picoclaw").resolve()
+    ended = local("memory.compare", str(thin), str(deaf), "--board", "local", "--messages", "5", "--json")
+    assert (ended.code, ended.document["verdict"]) == (3, "NOT MEASURED"), ended.out + ended.err
+    assert sorted(path.name for path in releases.iterdir()) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a hard limit needs a login that may make a memory cgroup (run as root)")
+def test_a_hard_limit_of_the_gateway_in_service_does_not_end_the_build_that_takes_more(local, tmp_path: Path) -> None:
+    deployed = local("deploy", "--board", "local", "--no-measure", "--hard-limit", "3MiB")
+    if deployed.code != 0:
+        pytest.skip("this kernel has no memory cgroup that is mounted")
+    board = loopback.status("local")
+    assert board is not None
+    fat = tmp_path / "fat"
+    shutil.copytree(REPOSITORY / "gateway", fat)
+    (fat / "cmd" / "picoclaw" / "kept.go").write_text(MEGABYTE)
+    thin = (board.home / ".picoclaw" / "current" / "picoclaw").resolve()
+    few = ("--board", "local", "--runs", "2", "--messages", "10", "--tolerance", "100KiB", "--json")
+    ended = local("memory.compare", str(thin), str(fat), *few, timeout_s=240)
+    assert (ended.code, ended.document.get("worse")) == (1, True), ended.out + ended.err
+
+
+@pytest.mark.parametrize("link", ["current", "previous"])
+def test_a_release_that_somebody_deploys_meanwhile_stays(tmp_path: Path, link: str) -> None:
+    layout, binary = Layout(str(tmp_path / "prefix")), tmp_path / "binary"
+    binary.write_text("#!/bin/sh\nexit 0\n")
+    sha256 = hashlib.sha256(binary.read_bytes()).hexdigest()
+    with among_the_releases(LocalTransport(), layout, sha256[:16], sha256, binary):
+        Path(getattr(layout, link)).symlink_to(f"releases/{sha256[:16]}")
+    assert Path(layout.binary(sha256[:16])).exists()
+    Path(getattr(layout, link)).unlink()
 
 
 def test_one_binary_under_two_names_needs_no_run(local, tmp_path: Path) -> None:
