@@ -1,1 +1,1 @@
-"""Fleets: which hosts there are, and how a rollout goes over them in waves; what is done to one host is `cli`'s and `pipeline`'s."""
+"""Fleets: which hosts there are, and how a rollout goes over them in waves. What is done to one host is not known here."""
