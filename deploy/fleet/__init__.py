@@ -1,1 +1,1 @@
-"""Fleets: which hosts there are, and how a rollout goes over them in waves. What is done to one host is not known here."""
+"""Fleets: which hosts there are, and how a rollout goes over them in waves; not what is done to one host."""
