@@ -92,6 +92,15 @@ def converse(channel: Any, spoken: Spoken, progress: Progress | None) -> Complet
     return Completed(channel.exit_status, bytes(printed.stdout), bytes(printed.stderr), time.monotonic() - began)
 
 
+def begin(channel: Any, spoken: Spoken) -> None:
+    """Start it, and send it its input, which is a short script; its standard error goes where its output goes."""
+    if spoken.total > AT_ONCE_BYTES:
+        raise ValueError("what prints while it runs is started by a short script")
+    channel.set_combine_stderr(True)  # nobody reads it apart, and what is not read holds up the rest
+    channel.exec_command(spoken.command)
+    _send(channel, spoken, None)
+
+
 def _send(channel: Any, spoken: Spoken, progress: Progress | None) -> None:
     sent = 0
     with suppress(OSError, EOFError):  # it has ended without reading all of it: its exit status tells more

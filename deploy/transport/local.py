@@ -6,6 +6,7 @@ A deployment never uses it: the loopback board is reached over SSH like any othe
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 from deploy.errors import BadAnswer, ConnectionLost, DeadlineExceeded, ForwardRefused
 from deploy.model.secret import Secret
 from deploy.transport.protocol import Completed, Progress, Script
+from deploy.transport.streaming import MOST_PIECE_BYTES, Receive, lines
 
 MOST_OUTPUT_BYTES = 16 * 1024 * 1024
 MOST_ANSWER_BYTES = 1024 * 1024
@@ -67,6 +69,23 @@ class LocalTransport:
             raise BadAnswer(f"{script.title} printed more than 16 MiB", self.host)
         return Completed(process.returncode, stdout, stderr, time.monotonic() - began)
 
+    @contextmanager
+    def stream(self, script: Script, quiet_s: float) -> Iterator[Iterator[bytes]]:
+        """See Transport. At the end of the context its session is killed."""
+        self._count()
+        with subprocess.Popen(
+            ["/bin/sh", "-c", script.text],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None
+            try:
+                yield lines(_of_pipe(process.stdout.fileno()), quiet_s, script.title, self.host)
+            finally:
+                _end_session(process.pid)
+
     def request(self, port: int, data: bytes, deadline_s: float = 10.0) -> bytes:
         """Send `data` to 127.0.0.1:`port`, read to the end, at most 1 MiB. Raises ForwardRefused, DeadlineExceeded."""
         self._count()
@@ -101,6 +120,15 @@ class LocalTransport:
         if not self._open:
             raise ConnectionLost("the transport is closed", self.host)
         self._asked += 1
+
+
+def _of_pipe(pipe: int) -> Receive:
+    def receive(seconds: float) -> bytes:
+        if not select.select([pipe], [], [], seconds)[0]:
+            raise TimeoutError
+        return os.read(pipe, MOST_PIECE_BYTES)
+
+    return receive
 
 
 def _payload(script: Script) -> bytes | None:

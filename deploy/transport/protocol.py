@@ -5,7 +5,7 @@ What the scripts say is `board_shell`'s and `service`'s; how they travel is `tra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +73,7 @@ class Transport(Protocol):
 
     @property
     def round_trips(self) -> int:
-        """How many questions were asked so far: each `run` and each `request` is one."""
+        """How many questions were asked so far: each `run`, `stream` and `request` is one."""
         ...
 
     def run(self, script: Script, progress: Progress | None = None) -> Completed:
@@ -81,6 +81,17 @@ class Transport(Protocol):
 
         Raises DeadlineExceeded after `script.deadline_s` seconds, ConnectionLost, or BadAnswer where it printed more
         than 16 MiB.
+        """
+        ...
+
+    def stream(self, script: Script, quiet_s: float) -> AbstractContextManager[Iterator[bytes]]:
+        """While the context lasts: the lines that `script` prints, without their ends, as they come, on one channel.
+
+        They end where the script ends. Its standard error comes along with its output; it takes no payload, and its
+        deadline is for its start alone. Other calls may be made between two lines. At the end of the context the
+        channel is closed: a script that goes on printing is ended by that, so one that does not print would go on.
+        Raises, between lines: DeadlineExceeded where none came for `quiet_s` seconds, ConnectionLost, or BadAnswer
+        where one has more than 4 KiB. What nobody has read is at most what one channel's window holds.
         """
         ...
 

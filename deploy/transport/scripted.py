@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from deploy.errors import ConnectionLost, ForwardRefused
@@ -10,6 +10,9 @@ from deploy.transport.protocol import Completed, Progress, Script
 
 Answer = Completed | bytes | Exception | Callable[[Script], "Completed | bytes | Exception"]
 """How a script ends: wholly, by its output (status 0), with an error that is raised, or by a function of it."""
+
+Printed = Callable[[Script], Iterable["bytes | Exception"]]
+"""What a script prints while it runs, line by line, as a function of it; an error is raised in a line's place."""
 
 
 class ScriptedTransport:
@@ -20,10 +23,12 @@ class ScriptedTransport:
         answers: dict[str, Answer | list[Answer]],
         *,
         requests: list[bytes | Exception] | None = None,
+        streams: list[Printed] | None = None,
         host: str = "root@board",
     ) -> None:
         self._answers = {title: list(each) if isinstance(each, list) else each for title, each in answers.items()}
         self._requests = list(requests or [])
+        self._streams = list(streams or [])
         self._host = host
         self._closed = False
         self.scripts: list[Script] = []
@@ -62,6 +67,16 @@ class ScriptedTransport:
             raise AssertionError(f"nobody expected this script: {script.title}")
         return answer
 
+    @contextmanager
+    def stream(self, script: Script, quiet_s: float) -> Iterator[Iterator[bytes]]:
+        """The lines of the test's next stream. Raises AssertionError where it has none left."""
+        if self._closed:
+            raise ConnectionLost("the connection is closed", self._host)
+        self.scripts.append(script)
+        if not self._streams:
+            raise AssertionError(f"nobody expected this script: {script.title}")
+        yield _raising(self._streams.pop(0)(script))
+
     def request(self, port: int, data: bytes, deadline_s: float = 10.0) -> bytes:
         """The next of the test's answers. Raises ForwardRefused where there is none left."""
         self.requested.append((port, data))
@@ -80,3 +95,10 @@ class ScriptedTransport:
     def close(self) -> None:
         """From now on nothing answers."""
         self._closed = True
+
+
+def _raising(printed: Iterable[bytes | Exception]) -> Iterator[bytes]:
+    for line in printed:
+        if isinstance(line, Exception):
+            raise line
+        yield line

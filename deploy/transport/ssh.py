@@ -7,7 +7,6 @@ channels: Fabric's own `run` hands a command its standard input byte by byte. Wh
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,12 +21,13 @@ from paramiko.config import SSHConfig
 from deploy.errors import BadAnswer, BadFile, ConnectionLost, DeadlineExceeded, ForwardRefused, HostError, Unreachable
 from deploy.model.host import Host
 from deploy.model.secret import Secret
-from deploy.transport.exchange import Spoken, converse, read_to_end
+from deploy.transport.dialling import dial
+from deploy.transport.exchange import Spoken, begin, converse, read_to_end
 from deploy.transport.host_keys import JudgedByUs, Trust
 from deploy.transport.lead_back import lead
 from deploy.transport.login import Login
 from deploy.transport.protocol import Completed, Progress, Script
-from deploy.transport.proxy_command import CommandSocket
+from deploy.transport.streaming import lines, of_channel
 
 MOST_ANSWER_BYTES = 1024 * 1024
 
@@ -75,7 +75,7 @@ def connect(
             login.password = password if own else None
             _prepare(hop, trust, login, connect_timeout_s)
         first = hops[-1]
-        first.connect_kwargs["sock"] = _dial(first.host, first.port, connect_timeout_s, command)
+        first.connect_kwargs["sock"] = dial(first.host, first.port, connect_timeout_s, command)
         first.gateway = None  # a ProxyCommand, which Fabric would leave to Paramiko
         connection.open()
         connection.transport.set_keepalive(KEEPALIVE_S)
@@ -126,26 +126,6 @@ def _prepare(hop: Connection, trust: Trust, login: Login, timeout_s: float) -> N
         "auth_timeout": 2 * timeout_s,
         "channel_timeout": timeout_s,
     }
-
-
-def _dial(address: str, port: int, timeout_s: float, command: str | None) -> socket.socket:
-    if command is not None:
-        return CommandSocket.to(command)
-    where = str(Host(address, port=port))
-    try:
-        dialled = socket.create_connection((address, port), timeout=timeout_s)
-    except (socket.gaierror, UnicodeError) as error:
-        raise Unreachable(f"nobody knows the name {address}", where) from error
-    except ConnectionRefusedError as error:
-        raise Unreachable(f"nothing listens on port {port} of {address}", where) from error
-    except TimeoutError as error:
-        raise Unreachable(f"{where} does not answer", where) from error
-    except OSError as error:
-        raise Unreachable(f"{where} is out of reach: {error.strerror or error}", where) from error
-    dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # small questions must not wait for each other
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # tcp(7): a peer that acknowledges nothing for so long is gone
-        dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000)
-    return dialled
 
 
 @contextmanager
@@ -217,6 +197,18 @@ class SshTransport:
         if completed.exit_status < 0 and not self._transport().is_active():
             raise ConnectionLost(f"the connection broke while it was to {script.title}", self._host)
         return completed
+
+    @contextmanager
+    def stream(self, script: Script, quiet_s: float) -> Iterator[Iterator[bytes]]:
+        """See Transport. The channel is closed at the end of the context, whatever ended it."""
+        self._asked += 1
+        with ExitStack() as stack:
+            spoken = stack.enter_context(Spoken.of(script))
+            with self._within(script.title, script.deadline_s, close=stack.close):
+                channel = self._transport().open_session(timeout=script.deadline_s)
+                stack.callback(channel.close)
+                begin(channel, spoken)
+            yield lines(of_channel(channel, script.title, self._host), quiet_s, script.title, self._host)
 
     def request(self, port: int, data: bytes, deadline_s: float = 10.0) -> bytes:
         """See Transport: a direct-tcpip channel (RFC 4254, section 7.2)."""
