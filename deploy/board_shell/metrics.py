@@ -1,6 +1,6 @@
 """Knows how to read what a gateway answers on /metrics: Prometheus' text format 0.0.4. Asking is the transport's.
 
-The gateway writes one sample a line without labels (gateway/internal/health/metrics.go); everything else is passed over.
+The gateway writes one sample a line, without labels (gateway/internal/health/metrics.go); the rest is passed over.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ while :; do
     read -r up rest </proc/uptime
     [ "${{up%%.*}}" -lt "$until_s" ] || {{ cost; say end; exit 0; }}
     {named}look || say gone
-    [ $((n % {10 * pause.pages_every})) -ne 0 ] || cost
+    [ $((n % {pause.pages_every})) -ne 0 ] || cost
     sleep {pause.interval_s:g} 2>/dev/null || sleep 1
 done
 """

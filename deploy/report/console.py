@@ -13,6 +13,7 @@ from types import TracebackType
 
 from rich import box
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -67,9 +68,46 @@ class Screen:
             table.add_row(*[_text(cell, STYLES.get(cell, "")) for cell in row])
         self._out.print(table)
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person looks at it, and not a file or a pipe."""
+        return self._out.is_terminal
+
+    def canvas(self) -> Canvas:
+        """A part of the terminal that is drawn again and again; a context, and what was drawn last stays."""
+        return Canvas(self._out)
+
     def steps(self) -> Steps:
         """An observer of a deployment; a context, because a terminal has to be put back in order."""
         return Steps(self._out)
+
+
+class Canvas:
+    """Some lines of the terminal; see `Screen.canvas`."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False, transient=False)
+
+    def __enter__(self) -> Canvas:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows that there are now; one column and one row stay free for the cursor."""
+        return self._console.width - 1, self._console.height - 1
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """These lines in place of those before."""
+        text = _text("\n".join(lines))
+        text.no_wrap, text.overflow = True, "crop"
+        self._live.update(text, refresh=True)
 
 
 class Steps:
