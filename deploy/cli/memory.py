@@ -10,7 +10,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deploy.cli import compare, history, ladder, options, reaching
+from deploy.cli import compare, history, ladder, options, reaching, watch
 from deploy.cli.claims import Claim, Claimed, claim, strangers_claim
 from deploy.cli.ending import command
 from deploy.cli.options import MOST_MESSAGES, help_for
@@ -210,5 +210,13 @@ def _read(
 def collection() -> Collection:
     """`memory` and its commands."""
     return Collection(
-        "memory", idle, live, ladder.ladder, compare.compare, history.history, history.show, history.export
+        "memory",
+        idle,
+        live,
+        watch.watching,
+        ladder.ladder,
+        compare.compare,
+        history.history,
+        history.show,
+        history.export,
     )

@@ -118,12 +118,21 @@ def size_bytes(text: str, flag: str) -> int:
 
 
 _TIMES = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+_LONG_TIMES = _TIMES | {"m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _RATES = {"bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9, "bps": 8.0, "kbps": 8e3, "mbps": 8e6}
 
 
 def seconds(text: str, flag: str, *, most: float = 60.0) -> float:
     """The time in `text`, such as 40ms or 0.2s. Raises UsageError naming the flag."""
     return _measure(text, flag, _TIMES, most, "a time such as 40ms or 0.2s")
+
+
+def duration_s(text: str, flag: str, *, least: float, most: float) -> float:
+    """The time in `text`, such as 1s, 10m or 8h, in seconds. Raises UsageError naming the flag."""
+    value = _measure(text, flag, _LONG_TIMES, most, f"a time such as 1s, 10m or 8h (at most {most:g} s)")
+    if value < least:
+        raise UsageError(f"--{flag} takes {least:g} s at least, not {text!r}")
+    return value
 
 
 def bits_per_second(text: str, flag: str) -> float:

@@ -1,4 +1,4 @@
-"""Knows how a watch is told: as JSON lines, as plain lines, and as the view of a terminal. Drawing is `console.py`'s."""
+"""Knows how a watch is told: as JSON lines, plain lines, or a view for terminals. Drawing is `console.py`'s."""
 
 from __future__ import annotations
 
@@ -114,6 +114,10 @@ def summary_rows(tally: Tally) -> list[tuple[str, str]]:
         rows.append(("VmHWM", f"{show_kib(tally.hwm_kib)}  (its highest peak since its start)"))
     rows.append(("restarts", str(tally.restarts)))
     rows.append(("gaps", f"{tally.gaps}, {_span(tally.away_s)} in all" if tally.gaps else "0"))
+    if tally.counted is not None:
+        said = tally.counted
+        counts = f"{said.inbound} messages in, {said.outbound} out, {said.gc_cycles} collections of garbage"
+        rows.append(("its counters", f"{counts}; it took memory to answer (--no-counters)"))
     if tally.cost_ms_a_look is not None and tally.cost_hwm_kib is not None:
         shell = f"its sh: {show_kib(tally.cost_hwm_kib)} at most"
         rows.append(("the watch itself", f"{tally.cost_ms_a_look:.1f} ms of the board's CPU a sample; {shell}"))

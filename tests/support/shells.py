@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +40,9 @@ class BusyBoxTransport(LocalTransport):
     def run(self, script: Script, progress: Progress | None = None) -> Completed:
         return super().run(replace(script, text=self._prefix + quote(script.text)), progress)
 
+    def stream(self, script: Script, quiet_s: float) -> AbstractContextManager[Iterator[bytes]]:
+        return super().stream(replace(script, text=self._prefix + quote(script.text)), quiet_s)
+
 
 class DashTransport(LocalTransport):
     """Runs scripts with dash, where /bin/sh may be another shell."""
@@ -48,3 +53,6 @@ class DashTransport(LocalTransport):
 
     def run(self, script: Script, progress: Progress | None = None) -> Completed:
         return super().run(replace(script, text=f"exec dash -c {quote(script.text)}"), progress)
+
+    def stream(self, script: Script, quiet_s: float) -> AbstractContextManager[Iterator[bytes]]:
+        return super().stream(replace(script, text=f"exec dash -c {quote(script.text)}"), quiet_s)
