@@ -127,7 +127,8 @@ def _one_loop(
 ) -> Generator[Event, None, bool]:
     """What one loop on the board tells; True where nothing is left to be watched. Raises as the transport."""
     left_s = LEASE_S if until is None else min(LEASE_S, until - clock())
-    pause = Pause(watched.interval_s, int(max(left_s, watched.interval_s)) + 1)
+    # Two more: the loop counts whole seconds of the board's clock, and this end has to come first.
+    pause = Pause(watched.interval_s, int(max(left_s, watched.interval_s)) + 2)
     mark = f"w{secrets.token_hex(6)}"
     script = watching_script(mark, watched.layout, memory.process, watched.pid, pause)
     patience_s = watched.interval_s + LATE_S

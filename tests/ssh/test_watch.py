@@ -1,6 +1,6 @@
 """A watch over real SSH servers: the link is cut, or falls silent, and the gateway is killed; no loop is left behind.
 
-The processes that are killed here are this test's own: sessions of its own server, and a gateway in a folder of its own.
+What is killed here is this test's own: sessions of its own server, and a gateway in a folder of its own.
 """
 
 from __future__ import annotations
