@@ -90,6 +90,7 @@ class Transport(Protocol):
         They end where the script ends. Its standard error comes along with its output; it takes no payload, and its
         deadline is for its start alone. Other calls may be made between two lines. At the end of the context the
         channel is closed: a script that goes on printing is ended by that, so one that does not print would go on.
+        Dropbear waits for the script instead, and one that printed more than was read ends with the connection.
         Raises, between lines: DeadlineExceeded where none came for `quiet_s` seconds, ConnectionLost, or BadAnswer
         where one has more than 4 KiB. What nobody has read is at most what one channel's window holds.
         """

@@ -176,7 +176,7 @@ def test_a_script_that_ends_ends_the_lines_and_a_flood_without_a_line_is_refused
         flood = Script("flood", "while :; do printf 1234567890123456789012345678901234567890; done")
         with pytest.raises(BadAnswer), transport.stream(flood, 5) as lines:
             list(lines)
-        eventually(lambda: not loops(real_server), within_s=5)
+    eventually(lambda: not loops(real_server), within_s=5)
 
 
 def test_a_flood_that_nobody_reads_stays_on_the_board(real_server: Server) -> None:

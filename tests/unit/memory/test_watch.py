@@ -173,7 +173,7 @@ def test_a_loop_that_came_to_its_end_is_followed_by_the_next_on_the_same_connect
     told = events(time, board)
     assert kinds(told) == ["Seen", "Seen", "Lost"]
     assert len({mark_of(script) for script in board.scripts}) == 3, "each loop has a mark of its own"
-    assert "until_s=$((${up%%.*} + 3601))" in board.scripts[0].text
+    assert "until_s=$((${up%%.*} + 3602))" in board.scripts[0].text
 
 
 def test_a_loop_that_was_killed_is_a_drop() -> None:
