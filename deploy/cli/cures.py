@@ -50,6 +50,11 @@ def _near(error: errors.UnknownName) -> str:
 
 
 def _changed(error: errors.HostKeyChanged) -> str:
+    if error.known_hosts == "the inventory":
+        return (
+            "If the board was reflashed, write its new key into the inventory; if not, somebody may be between you and "
+            "the board."
+        )
     return (
         f"If the board was reflashed, forget its old key: {PROGRAM} hosts.forget-key --host "
         f"{error.host}; if not, somebody may be between you and the board. The old key stands in {error.known_hosts}."

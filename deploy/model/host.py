@@ -25,6 +25,8 @@ class Host:
     port: int | None = None
     key_file: str | None = None
     known_hosts: str | None = None
+    host_keys: tuple[str, ...] = ()
+    """Pinned keys, as "ssh-ed25519 AAAA…" or as "SHA256:…"; with any of them no known_hosts file is asked."""
 
     def __str__(self) -> str:
         """As the user would write it; IPv6 addresses in brackets where a port follows."""

@@ -25,6 +25,9 @@ from deploy.model.host import Host
 
 SSH_PORT = 22
 
+PINNED = Path("the inventory")
+"""What stands for the file's name where a key is pinned."""
+
 KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 """The types that we can ask for. Others say nothing about a host: a hardware key's, or DSA's of long ago."""
 
@@ -67,16 +70,23 @@ class Trust:
 
     files: tuple[Path, ...]
     accept_new: bool
+    pinned: tuple[str, ...] = ()
+    """Keys or fingerprints that the inventory names; with any, no file says what is trusted, only what is revoked."""
 
     @classmethod
     def of(cls, host: Host, *, accept_new: bool) -> Trust:
-        """A host that brings its own known_hosts is held against that alone, and nothing is ever added."""
+        """A host that brings its own known_hosts, or keys, is held against those alone, and nothing is ever added."""
+        if host.host_keys:
+            return cls((own_file(), *_user_files()), accept_new=False, pinned=host.host_keys)
         if host.known_hosts is not None:
             return cls((Path(host.known_hosts),), accept_new=False)
         return cls((own_file(), *_user_files()), accept_new)
 
     def known(self, address: str, port: int) -> list[KnownKey]:
         """The keys that are remembered for a host, ours first."""
+        if self.pinned:
+            lines = (_parsed(f"* {line}", PINNED) for line in self.pinned)
+            return [found[2] for found in lines if found and found[2].kind in KINDS]
         name = known_name(address, port)
         return [key for marker, names, key in self._lines() if not marker and key.kind in KINDS and _match(names, name)]
 
@@ -97,9 +107,14 @@ class Trust:
         where = str(Host(address, port=None if port == SSH_PORT else port))  # as `hosts.forget-key` takes it
         if bad := self.revoked(offered.blob):
             raise HostKeyChanged(where, offered.fingerprint, "as revoked", str(bad.file))
+        if self.pinned and offered.fingerprint in self.pinned:
+            return
         known = self.known(address, port)
         if any(each.blob == offered.blob for each in known):
             return
+        if self.pinned:
+            named = {*(each.fingerprint for each in known), *(key for key in self.pinned if key.startswith("SHA256:"))}
+            raise HostKeyChanged(where, offered.fingerprint, ", ".join(sorted(named)), str(PINNED))
         if known:
             # Keys of another type were asked for first: it is another machine, or a new system on it.
             remembered = ", ".join(dict.fromkeys(each.fingerprint for each in known))

@@ -244,3 +244,22 @@ def test_what_the_cure_of_a_changed_key_names_is_what_forget_takes(own: Path) ->
         with pytest.raises(HostKeyChanged) as changed:
             judge(OTHER, address, port)
         assert host_keys.forget(parse_host(changed.value.host)) == 1
+
+
+def test_a_pinned_key_is_the_only_one_that_is_trusted_whatever_files_say(own: Path, theirs: Path) -> None:
+    theirs.write_text(OTHER.line("board"))
+    whole = f"{KEY.kind} {KEY.get_base64()}"
+    fingerprint = host_keys.KnownKey(KEY.kind, KEY.blob, own).fingerprint
+    for pin in (whole, fingerprint):
+        pinned = Trust.of(Host("board", host_keys=(pin,)), accept_new=True)
+        pinned.judge("board", 22, KEY)
+        with pytest.raises(HostKeyChanged) as changed:
+            pinned.judge("board", 22, OTHER)
+        assert fingerprint in str(vars(changed.value)) and changed.value.known_hosts == "the inventory"
+        assert not own.exists(), "nothing is learned beside a pinned key"
+
+
+def test_a_pinned_key_that_was_revoked_is_refused(own: Path) -> None:
+    own.write_text("@revoked * " + KEY.line("").strip() + "\n")
+    with pytest.raises(HostKeyChanged):
+        Trust.of(Host("board", host_keys=(f"{KEY.kind} {KEY.get_base64()}",)), accept_new=False).judge("board", 22, KEY)
