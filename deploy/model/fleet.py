@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from deploy.model.host import Host
-
-NOTHING_SET: Mapping[str, str | bool] = MappingProxyType({})
 
 SETTINGS = frozenset(
     {
@@ -58,7 +55,7 @@ class Member:
     """Every group that it is in, by way of others too; without `EVERYBODY`."""
     site: str = ""
     """Where it stands, for workers that stand near it; "" for anywhere."""
-    settings: Mapping[str, str | bool] = field(default=NOTHING_SET)
+    settings: Mapping[str, str | bool] = field(default_factory=dict)
     """Keys of `SETTINGS`; the host's own word goes before its group's."""
     host_keys: tuple[str, ...] = ()
     """Pinned: "ssh-ed25519 AAAA…" or "SHA256:…"; with any, no other key is trusted. () asks known_hosts."""
