@@ -90,6 +90,18 @@ class Wave:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """One thing that was asked of a wave, or of the whole rollout, and is not so."""
+
+    gate: str
+    """As the user wrote it: p95-rss<=5MiB, or max-fail 3."""
+    sentence: str
+    """With the figure, the bound and the worst hosts."""
+    hosts: tuple[str, ...] = ()
+    """The worst ones, at most three, the worst first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """When a rollout goes on: what is asked of each wave, and what happens when it falls short."""
 
