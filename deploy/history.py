@@ -1,27 +1,20 @@
 """Knows the file in which every reading of this machine is kept, whole, and how it is written and looked through.
 
-What a document holds is `report/documents.py`'s; which commands keep one, the commands'. Sources: sqlite.org's pages on
-write-ahead logging (wal.html) and on PRAGMA user_version (pragma.html).
+What a document holds is `report/documents.py`'s; which commands keep one, the commands'; how such a file is opened,
+`database.py`'s.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from deploy.database import Schema, opened
 from deploy.errors import BadHistory
 from deploy.folders import data_folder
 
-WAIT_S = 15.0
-"""How long a writer waits for another one. One row takes milliseconds."""
-
-# One script a version, never changed once it was released; version N is what the first N of them make.
 _MIGRATIONS = (
     """
     CREATE TABLE reading (
@@ -47,7 +40,9 @@ _MIGRATIONS = (
     "CREATE INDEX reading_by_board ON reading (board, host, id);",
 )
 
-VERSION = len(_MIGRATIONS)
+_SCHEMA = Schema(_MIGRATIONS, BadHistory)
+
+VERSION = _SCHEMA.version
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +99,7 @@ def keep(document: dict[str, Any], path: Path | None = None) -> int:
     `document` has the members of `reading_document`, and "board", "host" and "artifact". Raises BadHistory.
     """
     row = _row(document)
-    with _opened(path or history_file(), writes=True) as database, database:
+    with opened(path or history_file(), _SCHEMA, writes=True) as database, database:
         names, marks = ", ".join(row), ", ".join("?" * len(row))
         cursor = database.execute(f"INSERT INTO reading ({names}) VALUES ({marks})", tuple(row.values()))
         assert cursor.lastrowid is not None
@@ -162,47 +157,6 @@ def _select(rest: str, values: tuple[Any, ...], path: Path | None, *, with_docum
     if not path.exists():
         return []
     document = "document" if with_document else "''"
-    with _opened(path, writes=False) as database:
+    with opened(path, _SCHEMA, writes=False) as database:
         rows = database.execute(f"SELECT {', '.join(_COLUMNS)}, {document} FROM reading {rest}", values)
         return [(Kept(*row[:-1]), row[-1]) for row in rows]
-
-
-@contextmanager
-def _opened(path: Path, *, writes: bool) -> Iterator[sqlite3.Connection]:
-    """The file, of our version; made where it is missing. Raises BadHistory for whatever is wrong with it."""
-    try:
-        if writes:
-            _make(path)
-        with closing(sqlite3.connect(path, timeout=WAIT_S)) as database:
-            _migrate(database, path)
-            yield database
-    except (sqlite3.Error, OSError) as error:
-        raise BadHistory(str(path), str(error)) from error
-
-
-def _make(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite would make it as the umask says
-
-
-def _migrate(database: sqlite3.Connection, path: Path) -> None:
-    """Bring the file to our version, one step a transaction; whoever comes second waits, and finds it done."""
-    found = database.execute("PRAGMA user_version").fetchone()[0]
-    if found > VERSION:
-        raise BadHistory(str(path), f"a newer slimdeploy has written it (version {found}, this one knows {VERSION})")
-    if found == VERSION:
-        return
-    database.execute("PRAGMA journal_mode = WAL")
-    database.isolation_level = None  # no transaction but the ones that are begun here
-    for number, script in enumerate(_MIGRATIONS, 1):
-        database.execute("BEGIN IMMEDIATE")  # waits for another process that does the same
-        try:
-            if database.execute("PRAGMA user_version").fetchone()[0] < number:
-                for statement in script.split(";"):
-                    database.execute(statement)
-                database.execute(f"PRAGMA user_version = {number}")
-            database.execute("COMMIT")
-        except BaseException:
-            database.execute("ROLLBACK")
-            raise
-    database.isolation_level = "DEFERRED"
