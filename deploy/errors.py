@@ -13,7 +13,8 @@
     │   ├── Unsupported                this machine can't do it (no /proc, no fork)
     │   ├── ImageFailed                the image of an emulated board can't be made; carries what the tool printed
     │   ├── MachineFault               a file or folder of this machine can't be read or written
-    │   └── BadHistory                 the file of readings can't be used
+    │   ├── BadHistory                 the file of readings can't be used
+    │   └── BadRollouts                the file of rollouts can't be used
     ├── NotMeasured           (3)      a proof is missing, so there is no figure
     └── HostError             (4)      the host is out of reach, refused, or failed; carries the host's address
         ├── Unreachable                nothing answers, or not in time
@@ -137,6 +138,14 @@ class BadHistory(UsageError):
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(f"the history of readings, {path}, can't be used: {why}")
+        self.path, self.why = path, why
+
+
+class BadRollouts(UsageError):
+    """The file of rollouts at `path` can't be read or written; `why` is a clause."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"the file of rollouts, {path}, can't be used: {why}")
         self.path, self.why = path, why
 
 

@@ -49,6 +49,12 @@ def _near(error: errors.UnknownName) -> str:
     return f"Known are: {', '.join(error.known)}." if error.known else "None is known yet."
 
 
+def _database(error: errors.BadHistory | errors.BadRollouts) -> str:
+    if "newer" in error.why:
+        return "Use the newer slimdeploy; or move the file away: a new one is begun."
+    return f"Look at its owner, its mode and the free space; or move it away: {error.path}. A new one is begun."
+
+
 def _changed(error: errors.HostKeyChanged) -> str:
     if error.known_hosts == "the inventory":
         return (
@@ -86,11 +92,8 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     errors.MachineFault: lambda _: (
         f"Look at its owner, its mode and the free space; {PROGRAM} doctor shows the folders."
     ),
-    errors.BadHistory: lambda error: (
-        "Use the newer slimdeploy; or move the file away: a new one is begun."
-        if "newer" in error.why
-        else f"Look at its owner, its mode and the free space; or move it away: {error.path}. A new one is begun."
-    ),
+    errors.BadHistory: _database,
+    errors.BadRollouts: _database,
     errors.NotMeasured: lambda _: "Look at what is missing with --explain.",
     errors.Unreachable: lambda _: "Is the board on, and the address right? ssh to it once by hand to see.",
     errors.HostKeyUnknown: lambda _: (
