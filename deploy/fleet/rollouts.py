@@ -96,9 +96,10 @@ class Rollouts:
 
         Raises UnknownName where that rollout has no such member.
         """
+        row = (rollout_id, *result_row(result))  # the document becomes text before anybody has to wait
         with self._writing() as database:
             try:
-                database.execute(PUT, (rollout_id, *result_row(result)))
+                database.execute(PUT, row)
             except sqlite3.IntegrityError as error:
                 raise UnknownName(f"host in the rollout {rollout_id}", result.member) from error
 
