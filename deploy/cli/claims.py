@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from typing import Any
 
 from deploy import deployments
 from deploy.board_shell.finding import Finding
@@ -16,6 +17,9 @@ from deploy.model.artifact import Artifact
 from deploy.model.deployment import Deployment
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
+from deploy.model.reading import Reading
+from deploy.model.verdict import Verdict
+from deploy.report.documents import limits_document, process_document, reading_document
 from deploy.steps.face import Job
 
 MOST_PID = 4_194_304
@@ -116,6 +120,18 @@ def record_of(job: Job, place: Place) -> Deployment:
         machine=place.machine,
         circumstances=circumstances_of(job.built),
     )
+
+
+def document_of(reading: Reading, verdict: Verdict, place: Place, held: Claim) -> dict[str, Any]:
+    """What `memory --json` prints of a reading (docs/json.md), without its number in the history."""
+    subject = held.subject
+    return reading_document(reading, verdict) | {
+        "board": place.board.name,
+        "host": str(place.host),
+        "artifact": {"sha256": subject.sha256},
+        "process": process_document(reading.samples[-1].process if reading.samples else None),
+        "limits": limits_document(subject.limits) if subject.limits else None,
+    }
 
 
 def circumstances_of(artifact: Artifact) -> dict[str, str]:

@@ -44,6 +44,8 @@ REFUSED = {
 
 
 def _near(error: errors.UnknownName) -> str:
+    if error.kind == "inventory":
+        return "Name a file that is there, or hosts with commas between: root@192.0.2.7,root@192.0.2.8."
     if error.near:
         return f"Did you mean {' or '.join(error.near)}?"
     return f"Known are: {', '.join(error.known)}." if error.known else "None is known yet."
@@ -69,7 +71,9 @@ def _changed(error: errors.HostKeyChanged) -> str:
 
 _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     errors.UnknownName: _near,
-    errors.BadFile: lambda _: "Mend the file; boards/_example.toml explains every key of a board.",
+    errors.BadFile: lambda _: (
+        "Mend the file; boards/_example.toml explains every key of a board, docs/inventory.md those of a fleet."
+    ),
     errors.BadToken: lambda _: (
         "Get one from @BotFather, then: export TELEGRAM_BOT_TOKEN=…, or --token-file FILE (mode 0600), "
         "--token-command COMMAND, --token-keyring SERVICE/USER."

@@ -11,7 +11,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from deploy.cli import compare, history, ladder, options, reaching, watch
-from deploy.cli.claims import Claim, Claimed, claim, strangers_claim
+from deploy.cli.claims import Claim, Claimed, claim, document_of, strangers_claim
 from deploy.cli.ending import command
 from deploy.cli.options import MOST_MESSAGES, help_for
 from deploy.cli.reaching import Place
@@ -20,7 +20,6 @@ from deploy.errors import UsageError
 from deploy.model.reading import Reading
 from deploy.model.verdict import Budget, Outcome
 from deploy.report import silent
-from deploy.report.documents import limits_document, process_document, reading_document
 from deploy.report.summary import evidence_rows, reading_rows
 from deploy.steps.face import Observer
 from deploy.transport.protocol import Transport
@@ -188,13 +187,7 @@ def _read(
         observer.started("Measure")
         reading = take(transport, place, held, observer)
     verdict = judge(reading, budget)
-    document = reading_document(reading, verdict) | {
-        "board": place.board.name,
-        "host": str(place.host),
-        "artifact": {"sha256": held.subject.sha256},
-        "process": process_document(reading.samples[-1].process if reading.samples else None),
-        "limits": limits_document(held.subject.limits) if held.subject.limits else None,
-    }
+    document = document_of(reading, verdict, place, held)
     document["history"] = history.kept(document, wanted=keep)
     if json:
         print(json_format.dumps(document, indent=2))

@@ -10,6 +10,7 @@ from invoke.program import Program
 
 from deploy import __version__
 from deploy.cli import boards, build, chat, deploy, doctor, emulate, hosts, memory, provision, releases, service
+from deploy.cli.fleet import look
 
 
 def namespace() -> Collection:
@@ -21,7 +22,13 @@ def namespace() -> Collection:
         root.add_task(task)
     for task in (releases.releases, releases.rollback, releases.unlock):
         root.add_task(task)
-    for collection in (boards.collection(), hosts.collection(), emulate.collection(), memory.collection()):
+    for collection in (
+        boards.collection(),
+        hosts.collection(),
+        emulate.collection(),
+        memory.collection(),
+        look.collection(),
+    ):
         root.add_collection(collection)
     return root
 

@@ -1,1 +1,4 @@
-"""Fleets: which hosts there are, and how a rollout goes over them in waves; not what is done to one host."""
+"""Fleets: which hosts there are, and how a rollout goes over them in waves.
+
+What is done to one host is `cli`'s and `pipeline`'s.
+"""

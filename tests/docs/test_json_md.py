@@ -22,6 +22,7 @@ from deploy.board_shell.releases import Held, HeldRelease
 from deploy.cli import (
     boards,
     build,
+    claims,
     compare,
     doctor,
     emulate,
@@ -29,7 +30,6 @@ from deploy.cli import (
     images,
     ladder,
     matrix,
-    memory,
     provision,
     releases,
     service,
@@ -154,9 +154,9 @@ def test_the_tables_of_a_reading_hold_nothing_else() -> None:
 
 
 def test_what_memory_itself_adds_to_a_reading_is_what_is_held_against_the_page_here() -> None:
-    # The five keys around a reading are put there by the command itself, out of reach without a board.
-    source = Path(memory.__file__).read_text(encoding="utf-8")
-    around = source.partition("document = reading_document(")[2].partition("print(")[0]
+    # The five keys around a reading are put there by the commands, out of reach without a board.
+    source = Path(claims.__file__).read_text(encoding="utf-8")
+    around = source.partition("return reading_document(")[2].partition("def ")[0]
     assert set(re.findall(r'"(\w+)": ', around)) - {"sha256"} == {"board", "host", "artifact", "process", "limits"}
 
 

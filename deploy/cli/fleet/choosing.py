@@ -1,0 +1,63 @@
+"""Knows which members a command over a fleet means, and how many at once; what is done to them is `deeds.py`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.cli import options
+from deploy.errors import UsageError
+from deploy.fleet.inventory import read
+from deploy.fleet.patterns import select
+from deploy.model.fleet import Inventory, Member
+
+USUAL = "fleet.toml"
+
+MOST_AT_ONCE = 1000
+
+HELP = {
+    "inventory": "fleet.toml, an Ansible inventory, a list of hosts, a program that prints one, or user@host,user@host",
+    "limit": "only these: a group, a host, a pattern such as 'riscv:!edge-007' (docs/inventory.md)",
+    "at_once": "how many hosts are worked on at the same time",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The members that are meant, of the inventory that they stand in."""
+
+    inventory: Inventory
+    members: tuple[Member, ...]
+    at_once: int
+
+
+def choose(inventory: str, limit: str, at_once: str) -> Chosen:
+    """What the flags say. Raises UsageError's leaves; no network is touched, a dynamic inventory's program is run."""
+    if not inventory and not Path(USUAL).exists():
+        raise UsageError(f"which fleet? there is no {USUAL} here: name an inventory with --inventory")
+    found = read(inventory or USUAL)
+    members = select(found, limit) if limit else found.members
+    if not members:
+        raise UsageError(f"{found.source} names no host" + (f" that {limit!r} means" if limit else ""))
+    return Chosen(found, members, options.count(at_once, "at-once", most=MOST_AT_ONCE))
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Threads of this process, for members of every site."""
+
+    executor: Executor
+
+    def near(self, site: str) -> Executor:
+        """The one that there is."""
+        return self.executor
+
+
+@contextmanager
+def threads(at_once: int) -> Iterator[Here]:
+    """As many threads as hosts are worked on at the same time. At Ctrl-C those that are under way come to their end."""
+    with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="member") as executor:
+        yield Here(executor)

@@ -1,0 +1,142 @@
+"""`fleet.list`, `fleet.memory`, `fleet.run`: what a fleet is, what it takes, and what its hosts answer."""
+
+from __future__ import annotations
+
+import json as json_format
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task
+
+from deploy.cli import options
+from deploy.cli.ending import command
+from deploy.cli.fleet import deeds
+from deploy.cli.fleet.choosing import HELP, Chosen, choose, threads
+from deploy.cli.fleet.order import Order
+from deploy.cli.fleet.telling import Lines, results_document, show_results, worst_exit_code
+from deploy.cli.options import help_for
+from deploy.fleet.pool import Deed, each_of
+from deploy.model.rollout import Result
+from deploy.report import silent
+
+_FLAGS = help_for("json", **HELP)
+
+
+@task(
+    name="list",
+    default=True,
+    help=help_for("json", inventory=HELP["inventory"], limit=HELP["limit"]),
+    auto_shortflags=False,
+)
+@command
+def listing(context: Context, inventory: str = "", limit: str = "", json: bool = False) -> int:
+    """List the hosts of a fleet with their boards and groups. No host is asked."""
+    from deploy.report.console import Screen
+
+    chosen = choose(inventory, limit, "1")
+    if json:
+        print(json_format.dumps(_listed(chosen), indent=2))
+        return 0
+    rows = [
+        (member.name, str(member.host), member.board or "?", member.site, " ".join(sorted(member.groups)))
+        for member in chosen.members
+    ]
+    Screen().table(f"{len(rows)} hosts of {chosen.inventory.source}", ("name", "host", "board", "site", "groups"), rows)
+    return 0
+
+
+def _listed(chosen: Chosen) -> dict[str, Any]:
+    return {
+        "inventory": chosen.inventory.source,
+        "hosts": [
+            {
+                "name": member.name,
+                "host": str(member.host),
+                "board": member.board or None,
+                "site": member.site,
+                "groups": sorted(member.groups),
+                "settings": dict(member.settings),
+                "from": member.origin,
+            }
+            for member in chosen.members
+        ],
+    }
+
+
+@task(help=_FLAGS | help_for("budget", "peak_budget", "keep"), auto_shortflags=False)
+@command
+def memory(
+    context: Context,
+    inventory: str = "",
+    limit: str = "",
+    at_once: str = "256",
+    budget: str = "",
+    peak_budget: str = "",
+    keep: bool = True,
+    json: bool = False,
+) -> int:
+    """Read the memory of the gateway on every host, as `memory` does on one; each reading has its evidence and verdict.
+
+    Exit codes: 0 all PASS, 1 a FAIL, 3 one that is NOT MEASURED, 4 a host that is out of reach or refused.
+    """
+    order = Order(budget=options.budget(budget, peak_budget), keep=keep)
+    return _over(choose(inventory, limit, at_once), deeds.reading(order), as_json=json)
+
+
+def _over(chosen: Chosen, deed: Deed, *, as_json: bool) -> int:
+    screen = silent.screen(as_json=as_json)
+    began_s = time.monotonic()
+    results = _all(chosen, deed, Lines(screen, len(chosen.members)).ended)
+    seconds = time.monotonic() - began_s
+    if as_json:
+        print(json_format.dumps(results_document(results, seconds), indent=2))
+    else:
+        show_results(screen, results, seconds)
+    return worst_exit_code(results)
+
+
+def _all(chosen: Chosen, deed: Deed, tell: Callable[[Result], None]) -> Sequence[Result]:
+    """The results in the inventory's order; `tell` hears of each as it comes."""
+    found: dict[str, Result] = {}
+    with threads(min(chosen.at_once, len(chosen.members))) as executors:
+        for result in each_of(chosen.members, deed, executors, chosen.at_once):
+            found[result.member] = result
+            tell(result)
+    return [found[member.name] for member in chosen.members]
+
+
+@task(
+    help=_FLAGS
+    | help_for(
+        deadline="how long it may take on a host, such as 60s",
+        script="what each host's own sh runs, such as 'uptime'; its status becomes the host's",
+    ),
+    auto_shortflags=False,
+)
+@command
+def run(
+    context: Context,
+    script: str,
+    inventory: str = "",
+    limit: str = "",
+    at_once: str = "64",
+    deadline: str = "60s",
+    json: bool = False,
+) -> int:
+    """Run a script in the shell of every host, and show what each printed; equal answers once.
+
+    Exit codes: 0 all ended with 0, 4 a host is out of reach, or its script ended otherwise.
+    """
+    order = Order(script=script, script_s=options.duration_s(deadline, "deadline", least=1.0, most=3600.0))
+    return _over(choose(inventory, limit, at_once), deeds.running(order), as_json=json)
+
+
+def collection() -> Collection:
+    """`fleet.*`."""
+    found = Collection("fleet")
+    for each in (listing, memory, run):
+        found.add_task(each)
+    return found

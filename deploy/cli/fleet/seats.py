@@ -1,0 +1,45 @@
+"""Knows how a member of a fleet becomes a board and an open connection; nothing is asked of whoever sits here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from deploy import catalogue
+from deploy.cli import probing, reaching
+from deploy.cli.probing import NOT_ASKED_YET
+from deploy.cli.reaching import Place
+from deploy.errors import UsageError
+from deploy.model.board import Board
+from deploy.model.fleet import Member
+from deploy.once import Once
+
+_BOARDS: Once[Board] = Once()
+"""A catalogue does not change while a command runs, and a file of it takes longer to read than a host to answer."""
+
+
+@contextmanager
+def seated(member: Member) -> Iterator[Place]:
+    """The member, connected; asked which board it is where the inventory does not say. Raises as connecting does."""
+    if member.board == "local":
+        raise UsageError("the board `local` is this machine, which no inventory can name: give its host another board")
+    board = _board(member.board) if member.board else NOT_ASKED_YET
+    where = Place(board, replace(member.host, host_keys=member.host_keys))
+    transport = reaching.connect(
+        where,
+        accept_new_host_key=bool(member.settings.get("accept_new_host_key")),
+        identity=str(member.settings.get("identity", "")),
+    )
+    try:
+        if member.board:
+            yield replace(where, opened=transport)
+        else:
+            found = probing.recognised(probing.ask(transport), transport.host)
+            yield replace(where, board=found.board, opened=transport, why=found.why)
+    finally:
+        transport.close()
+
+
+def _board(name: str) -> Board:
+    return _BOARDS.get(name, lambda: catalogue.board(name))
