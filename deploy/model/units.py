@@ -48,3 +48,13 @@ def show_bytes(size_bytes: int) -> str:
     if size_bytes < MIB:
         return f"{size_bytes / KIB:.1f} KiB"
     return f"{size_bytes / MIB:.1f} MiB"
+
+
+def show_span(seconds: float) -> str:
+    """How long something took, for people: "42 s", "4 min 10 s", "2 h 5 min"."""
+    whole = int(seconds)
+    if whole < 100:
+        return f"{seconds:.0f} s"
+    if whole < 7200:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -7,7 +7,7 @@ from typing import Any
 
 from deploy.memory.tally import Tally
 from deploy.model.display import clean
-from deploy.model.units import show_kib
+from deploy.model.units import show_kib, show_span
 from deploy.model.watching import Back, Cost, Counted, Event, Gone, Lost, Seen, Trying
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -106,14 +106,14 @@ def event_line(event: Event) -> str:
 
 def summary_rows(tally: Tally) -> list[tuple[str, str]]:
     """The summary, for people."""
-    rows = [("samples", f"{tally.samples} in {_span(tally.lasted_s)}")]
+    rows = [("samples", f"{tally.samples} in {show_span(tally.lasted_s)}")]
     if tally.least_kib is not None and tally.median_kib is not None and tally.most_kib is not None:
         figures = f"least {tally.least_kib:,}, median {tally.median_kib:,}, most {show_kib(tally.most_kib)}"
         rows.append(("VmRSS", figures))
     if tally.hwm_kib is not None:
         rows.append(("VmHWM", f"{show_kib(tally.hwm_kib)}  (its highest peak since its start)"))
     rows.append(("restarts", str(tally.restarts)))
-    rows.append(("gaps", f"{tally.gaps}, {_span(tally.away_s)} in all" if tally.gaps else "0"))
+    rows.append(("gaps", f"{tally.gaps}, {show_span(tally.away_s)} in all" if tally.gaps else "0"))
     if tally.counted is not None:
         said = tally.counted
         counts = f"{said.inbound} messages in, {said.outbound} out, {said.gc_cycles} collections of garbage"
@@ -166,7 +166,8 @@ class View:
         head = [self._title, *self._figures(tally)]
         rows = max(_LOWEST, min(_HIGHEST, height - len(head) - 4))
         body = _chart(self._points, max(width - _LABEL_WIDTH - 2, 10), rows)
-        foot = f"{_span(tally.lasted_s)}, {tally.samples} samples; {RESTART} a restart, {GAP} no sample; Ctrl-C ends it"
+        lasted = f"{show_span(tally.lasted_s)}, {tally.samples} samples"
+        foot = f"{lasted}; {RESTART} a restart, {GAP} no sample; Ctrl-C ends it"
         shown = [*head, *body, foot, self._state]
         return [line[:width] for line in shown[:height]]
 
@@ -223,12 +224,3 @@ def _chart(points: list[tuple[int | None, bool]], columns: int, rows: int) -> li
 
 def _iso(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds * 1000) % 1000:03d}Z"
-
-
-def _span(seconds: float) -> str:
-    whole = int(seconds)
-    if whole < 100:
-        return f"{seconds:.0f} s"
-    if whole < 7200:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
