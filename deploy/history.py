@@ -122,6 +122,12 @@ def one(number: int, path: Path | None = None) -> tuple[Kept, dict[str, Any]] | 
     return (rows[0][0], json.loads(rows[0][1])) if rows else None
 
 
+def latest(path: Path | None = None) -> dict[tuple[str, str], Kept]:
+    """The last reading of each host, by board and host. Raises BadHistory."""
+    last = "WHERE id IN (SELECT max(id) FROM reading GROUP BY board, host) ORDER BY id"
+    return {(kept.board, kept.host): kept for kept, _ in _select(last, (), path, with_document=False)}
+
+
 def _row(document: dict[str, Any]) -> dict[str, Any]:
     figures = document.get("reading") or {}
     budget = document.get("budget") or {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -36,3 +36,26 @@ def held_interrupts() -> Iterator[None]:
             signal.signal(number, handler)
     if noted:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def noted_interrupts(tell: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Whether an ENDING signal has come, for work that ends in order by itself; `tell` is called at the first one.
+
+    The second is raised at once, as KeyboardInterrupt. Only for the main thread, which is the one that gets signals.
+    """
+    noted: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        if len(noted) > 1:
+            raise KeyboardInterrupt
+        tell()
+
+    heeded = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heeded}
+    try:
+        yield lambda: bool(noted)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

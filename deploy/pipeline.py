@@ -34,13 +34,18 @@ GATED_GUARD_S = 600
 """As `GUARD_S`, where a live reading comes first: its messages and its settling take minutes on a slow board."""
 
 
-def deployment(take: TakeReading | None, *, set_clock: bool = False, gate: bool = False) -> tuple[Step, ...]:
+def deployment(
+    take: TakeReading | None, *, set_clock: bool = False, gate: bool = False, build: Step | None = None
+) -> tuple[Step, ...]:
     """DEPLOY, then Measure with `take`; without one the deployment ends when it is verified.
 
     With `gate` it is committed only after a reading that is within its budget; the guard waits that much longer.
     With `set_clock` the clock is set right after Preflight: whether that can be done is to show before a build.
+    `build` stands in for Build where many hosts share one.
     """
-    steps = (DEPLOY[0], SetClock(), *DEPLOY[1:]) if set_clock else DEPLOY
+    steps = tuple(build if build and isinstance(step, Build) else step for step in DEPLOY)
+    if set_clock:
+        steps = (steps[0], SetClock(), *steps[1:])
     if take is None:
         return steps
     if gate:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json as json_format
-import os
 import re
 import sys
-import tempfile
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
@@ -18,9 +16,10 @@ from invoke.tasks import task
 
 from deploy.cli import options
 from deploy.cli.ending import command
+from deploy.cli.files import put
 from deploy.cli.options import help_for
 from deploy.cli.wording import PROGRAM
-from deploy.errors import BadHistory, MachineFault, UsageError
+from deploy.errors import BadHistory, UsageError
 
 FILTERS = help_for(
     board="of this kind of board only",
@@ -65,7 +64,7 @@ def history(
     rows = [
         (
             str(each.id),
-            _local(each.taken_at),
+            local_time(each.taken_at),
             each.board.rpartition("/")[2],
             each.sha256[:7],
             each.kind,
@@ -109,7 +108,7 @@ def show(context: Context, number: str, json: bool = False) -> int:
     except ValueError as error:
         raise UsageError(f"reading {number} was kept in a form that can't be shown ({error}); add --json") from None
     screen = Screen()
-    title = f"Reading {kept.id}: {kept.board} at {kept.host}, {_local(kept.taken_at)}"
+    title = f"Reading {kept.id}: {kept.board} at {kept.host}, {local_time(kept.taken_at)}"
     screen.pairs(title, [("sha256", kept.sha256 or "not known"), *reading_rows(reading, verdict)])
     screen.pairs("Evidence", evidence_rows(reading))
     return 0
@@ -144,7 +143,7 @@ def export(
         raise UsageError(f"--form takes {', '.join(FORMATS)}, and not {form!r}")
     text = exported(form, find_whole(wanted(board, host, release, kind, verdict, since, last)))
     if output:
-        _put(Path(output).expanduser(), text)
+        put(Path(output).expanduser(), text.encode())
     else:
         print(text, end="")
     return 0
@@ -182,26 +181,10 @@ def kept(document: dict[str, Any], *, wanted: bool = True) -> int | None:
         return None
 
 
-def _local(taken_at: str) -> str:
+def local_time(taken_at: str) -> str:
     """The moment in this machine's time: to the minute in this year, else the day; as it was kept where it is none."""
     with suppress(ValueError):
         moment = datetime.fromisoformat(taken_at).astimezone()
         this_year = moment.year == datetime.now().astimezone().year
         return moment.strftime("%b %d %H:%M" if this_year else "%Y-%m-%d")
     return taken_at
-
-
-def _put(path: Path, text: str) -> None:
-    """In place of what was there, wholly or not at all; readable by others, as a collector is another user."""
-    try:
-        descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-            Path(part).chmod(0o644)
-            Path(part).replace(path)
-        except BaseException:
-            Path(part).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise MachineFault(f"{path} can't be written: {error.strerror or error}") from error

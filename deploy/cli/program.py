@@ -10,7 +10,7 @@ from invoke.program import Program
 
 from deploy import __version__
 from deploy.cli import boards, build, chat, deploy, doctor, emulate, hosts, memory, provision, releases, service
-from deploy.cli.fleet import look
+from deploy.cli.fleet import collection as fleet
 
 
 def namespace() -> Collection:
@@ -27,7 +27,7 @@ def namespace() -> Collection:
         hosts.collection(),
         emulate.collection(),
         memory.collection(),
-        look.collection(),
+        fleet.collection(),
     ):
         root.add_collection(collection)
     return root

@@ -11,21 +11,17 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from deploy import deployments
-from deploy.board_shell.framing import Framing
-from deploy.board_shell.lock import Lock, clear
-from deploy.board_shell.observe import Location
-from deploy.board_shell.releases import Held, HeldRelease, parse_releases, releases_script
+from deploy.board_shell.lock import clear
+from deploy.board_shell.releases import Held, HeldRelease
 from deploy.cli import reaching
 from deploy.cli.ending import command
+from deploy.cli.going_back import go_back, held_on, way_back
 from deploy.cli.options import help_for
 from deploy.cli.reaching import Place
-from deploy.cli.service import ACTION_HELP, manager_of
+from deploy.cli.service import ACTION_HELP
 from deploy.cli.wording import PROGRAM
-from deploy.errors import UsageError
-from deploy.model.reading import Process
 from deploy.model.units import show_bytes
 from deploy.steps.asking import must
-from deploy.transport.protocol import Transport
 
 
 @task(help=ACTION_HELP | help_for("json"), auto_shortflags=False)
@@ -45,7 +41,7 @@ def releases(
 
     place = reaching.choose(board, host, emulate=emulate)
     with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
-        held = _held(transport, reaching.installed(transport, place, prefix))
+        held = held_on(transport, reaching.installed(transport, place, prefix))
     rows = [_row(held, each, place) for each in _in_order(held)]
     if json:
         print(json_format.dumps(listing(held, place), indent=2))
@@ -91,43 +87,27 @@ def rollback(
     The one that ran until now becomes the one before: the same command once more leads back to it.
     """
     from deploy.report import silent
-    from deploy.steps.roll_back import RollBack
 
     screen = silent.screen(as_json=json)
     place = reaching.choose(board, host, emulate=emulate)
     with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
-        found = reaching.installed(transport, place, prefix)
-        held = _held(transport, found)
-        to = _wanted(held, release, place)
-        record = deployments.recall(place.board.name, str(place.host), place.machine)
+        if dry_run:
+            scripts = way_back(place, transport, prefix=prefix, release=release).scripts()
+            screen.say("\n\n".join(each.shown() for each in scripts))
+            if json:
+                print(json_format.dumps({"scripts": [each.shown() for each in scripts]}, indent=2))
+            return 0
+        began_s = time.monotonic()
         with screen.steps() as observer:
-            way = RollBack(
-                transport,
-                manager_of(found, place),
-                held,
-                to,
-                Lock.mine(),
-                observer.note,
-                is_gateway=record is None or record.command is None,
-            )
-            if dry_run:
-                scripts = way.scripts()
-                screen.say("\n\n".join(each.shown() for each in scripts))
-                if json:
-                    print(json_format.dumps({"scripts": [each.shown() for each in scripts]}, indent=2))
-                return 0
-            began_s = time.monotonic()
-            process = way.run()
-            deployments.go_back(place.board.name, str(place.host), place.machine, to.sha256)
-    files = [path.rpartition("/")[2] for path in way.files()]
+            gone = go_back(place, transport, prefix=prefix, release=release, note=observer.note)
     screen.say(
-        f"release {to.release_id} runs again on {place.host}: process {process.pid}, ready and still ready; "
-        f"with {', '.join(files) + ' of then' if files else 'the config of now: none was kept beside it'}\n"
-        f"back to {held.current}: {PROGRAM} rollback {place.flags}"
+        f"release {gone.to.release_id} runs again on {place.host}: process {gone.process.pid}, ready and still ready; "
+        f"with {', '.join(gone.files) + ' of then' if gone.files else 'the config of now: none was kept beside it'}\n"
+        f"back to {gone.held.current}: {PROGRAM} rollback {place.flags}"
     )
     if json:
-        document = way_back(place, held, to, process, files)
-        print(json_format.dumps(document | {"seconds": round(time.monotonic() - began_s, 3)}, indent=2))
+        seconds = round(time.monotonic() - began_s, 3)
+        print(json_format.dumps(gone.document(place) | {"seconds": seconds}, indent=2))
     return 0
 
 
@@ -158,23 +138,6 @@ def listing(held: Held, place: Place) -> dict[str, Any]:
     return {"board": place.board.name, "host": str(place.host), "running": held.runs, "releases": rows}
 
 
-def way_back(place: Place, held: Held, to: HeldRelease, process: Process, files: list[str]) -> dict[str, Any]:
-    """The JSON document of `rollback` (docs/json.md), without what it took."""
-    return {
-        "board": place.board.name,
-        "host": str(place.host),
-        "release": to.release_id,
-        "before": held.current,
-        "pid": process.pid,
-        "files": files,
-    }
-
-
-def _held(transport: Transport, found: Location) -> Held:
-    framing = Framing.new()
-    return parse_releases(framing, must(transport, releases_script(found.layout, framing)).stdout)
-
-
 def _in_order(held: Held) -> list[HeldRelease]:
     """The current one, the one before, then the others, the newest first."""
     rank = {held.current: 0, held.previous: 1}
@@ -194,21 +157,6 @@ def _row(held: Held, release: HeldRelease, place: Place) -> dict[str, Any]:
         "pushed_s": release.pushed_s,
         "kept": list(release.kept),
     }
-
-
-def _wanted(held: Held, release_id: str, place: Place) -> HeldRelease:
-    """The release to go back to. Raises UsageError where there is none."""
-    listing = f"{PROGRAM} releases {place.flags} lists what there is"
-    if not release_id and not held.previous:
-        raise UsageError(f"there is no release before the current one on {place.host} ({listing})")
-    wanted = release_id or held.previous
-    fitting = [each for each in held.releases if each.release_id.startswith(wanted)]
-    if len(fitting) != 1:
-        what = "several releases begin with" if fitting else "there is no release"
-        raise UsageError(f"{what} {wanted} on {place.host} ({listing})")
-    if fitting[0].release_id == held.current:
-        raise UsageError(f"{wanted} is the current release on {place.host} ({listing})")
-    return fitting[0]
 
 
 def _date(seconds: int) -> str:

@@ -38,6 +38,8 @@ class Sources:
     command: str = ""
     keyring: str = ""
     """SERVICE/USER: the user is what follows the last slash."""
+    asks: bool = True
+    """Whether somebody may sit here who can be asked; not where many hosts are worked on at once."""
 
     def __bool__(self) -> bool:
         return bool(self.file or self.command or self.keyring)
@@ -57,7 +59,7 @@ def bot_token(flags: Sources, board: Sources = Sources(), configured: str = "") 
     found = _first(flags, "token", TOKEN_VARIABLE, board)
     if found is None and configured:
         found = _Found(Secret(configured.encode()), "channels.telegram.token of --config-file")
-    if found is None and sys.stdin is not None and sys.stdin.isatty():
+    if found is None and flags.asks and sys.stdin is not None and sys.stdin.isatty():
         typed = getpass.getpass("Bot token (from @BotFather): ").strip()
         found = _Found(Secret(typed.encode("utf-8", "replace")), "what you typed")
     if found is None:
@@ -88,30 +90,30 @@ def _first(flags: Sources, flag: str, variable: str, board: Sources) -> _Found |
         path = private_file(flags.file, f"{flag}-file")
         return _Found(Secret(path.read_bytes().strip()), flags.file)
     if flags.command:
-        return _of_command(flags.command, f"--{flag}-command")
+        return _of_command(flags.command, f"--{flag}-command", asks=flags.asks)
     if flags.keyring:
-        return _of_keyring(flags.keyring, f"--{flag}-keyring")
+        return _of_keyring(flags.keyring, f"--{flag}-keyring", asks=flags.asks)
     if variable in os.environ:
         return _Found(Secret(os.environb[variable.encode()].strip()), variable)
     key = flag.replace("-", "_")
     if board.command:
-        return _of_command(board.command, f"{key}_command of the board's file")
+        return _of_command(board.command, f"{key}_command of the board's file", asks=flags.asks)
     if board.keyring:
-        return _of_keyring(board.keyring, f"{key}_keyring of the board's file")
+        return _of_keyring(board.keyring, f"{key}_keyring of the board's file", asks=flags.asks)
     return None
 
 
-def _of_command(command: str, origin: str) -> _Found:
+def _of_command(command: str, origin: str, *, asks: bool) -> _Found:
     try:
         argv = shlex.split(command)
     except ValueError as error:
         raise UsageError(f"{origin}: {error}") from None
     if not argv:
         raise UsageError(f"{origin} is empty")
-    return _Found(_first_line(argv, f"{origin}: {argv[0]}"), f"what {argv[0]} printed ({origin})")
+    return _Found(_first_line(argv, f"{origin}: {argv[0]}", asks=asks), f"what {argv[0]} printed ({origin})")
 
 
-def _of_keyring(entry: str, origin: str) -> _Found:
+def _of_keyring(entry: str, origin: str, *, asks: bool) -> _Found:
     service, _, user = entry.rpartition("/")
     if not (service and user):
         raise UsageError(f"{origin} takes SERVICE/USER, not {entry!r}")
@@ -121,7 +123,7 @@ def _of_keyring(entry: str, origin: str) -> _Found:
     # in the folder that happens to be the current one is taken for it.
     argv = [sys.executable, "-P", "-m", "keyring", "get", "--", service, user]
     try:
-        return _Found(_first_line(argv, f"{origin}: keyring"), f"the keyring's {entry}")
+        return _Found(_first_line(argv, f"{origin}: keyring", asks=asks), f"the keyring's {entry}")
     except NoSecret as error:
         # keyring(1) says nothing at all of an entry that is not there.
         if error.log:  # a traceback, whose last line says it
@@ -131,9 +133,9 @@ def _of_keyring(entry: str, origin: str) -> _Found:
         raise NoSecret(f"{origin}: the keyring has no entry {entry}") from None
 
 
-def _first_line(argv: list[str], what: str) -> Secret:
+def _first_line(argv: list[str], what: str, *, asks: bool) -> Secret:
     """The first line that `argv` prints, run without a shell. Raises NoSecret, with its standard error."""
-    asks = sys.stdin is not None and sys.stdin.isatty()
+    asks = asks and sys.stdin is not None and sys.stdin.isatty()
     try:
         done = subprocess.run(
             argv,

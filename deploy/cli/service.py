@@ -55,7 +55,7 @@ def status(
         found = reaching.installed(transport, place, prefix)
         layout = found.layout
         record = deployments.recall(place.board.name, str(place.host), place.machine)
-        rows = _status_rows(
+        rows = status_rows(
             transport, layout, found.manager or Detached.name, ask_it=record is None or record.command is None
         )
     if json:
@@ -66,7 +66,8 @@ def status(
     return 0 if rows["running"] else NOT_RUNNING
 
 
-def _status_rows(transport: Transport, layout: Layout, manager: str, *, ask_it: bool = True) -> dict[str, object]:
+def status_rows(transport: Transport, layout: Layout, manager: str, *, ask_it: bool = True) -> dict[str, object]:
+    """What `status` tells of the gateway under `layout`; one round trip. `ask_it` where it answers for itself."""
     framing = Framing.new()
     answer = must(transport, observe_script(layout, framing, ask_it=ask_it))
     running, said = parse_observation(framing, answer.stdout)

@@ -239,10 +239,14 @@ def address_fault(text: str) -> str:
 
 
 def _filled(given: Given, name: str, address: str) -> str | bool:
-    value = given.value
-    if isinstance(value, bool) or given.key not in _FILLED:
-        return value if isinstance(value, bool) else str(value)
+    return given.value if isinstance(given.value, bool) else filled(given.key, str(given.value), name, address)
+
+
+def filled(key: str, text: str, name: str, address: str) -> str:
+    """`text` with {name} and {address} filled in, where `key` is a setting that takes them."""
+    if key not in _FILLED:
+        return text
     # A command is split into words as a shell would do it (shlex): a name stays inside its word.
-    quoted = shlex.quote if given.key.endswith("_command") else str
-    parts = re.split(r"(\{name\}|\{address\})", str(value))
+    quoted = shlex.quote if key.endswith("_command") else str
+    parts = re.split(r"(\{name\}|\{address\})", text)
     return "".join({"{name}": quoted(name), "{address}": quoted(address)}.get(part, part) for part in parts)

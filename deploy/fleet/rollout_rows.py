@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
+from deploy import manifest
 from deploy.database import Schema
 from deploy.errors import BadRollouts
 from deploy.model.rollout import OnFailure, Phase, Policy, Result, Rollout, State, Wave
@@ -61,6 +63,7 @@ _MIGRATIONS = (
     );
     CREATE INDEX result_by_member ON result (rollout, member, id)
     """,
+    "ALTER TABLE rollout ADD COLUMN artifacts TEXT NOT NULL DEFAULT '[]'",
 )
 
 SCHEMA = Schema(_MIGRATIONS, BadRollouts)
@@ -74,7 +77,7 @@ LATEST = """FROM member LEFT JOIN result ON result.id =
     (SELECT max(id) FROM result WHERE rollout = member.rollout AND member = member.name)
     WHERE member.rollout = ?"""
 
-ROLLOUT = ("id", "begun_at", "phase", "policy", "inventory", "wishes", "why")
+ROLLOUT = ("id", "begun_at", "phase", "policy", "inventory", "wishes", "artifacts", "why")
 """The columns that `rollout_row` gives and `rollout_of` takes."""
 
 
@@ -103,13 +106,14 @@ def rollout_row(rollout: Rollout) -> dict[str, str]:
         "policy": json.dumps(asdict(rollout.policy) | {"on_failure": rollout.policy.on_failure.value}),
         "inventory": rollout.inventory,
         "wishes": json.dumps(rollout.wishes),
+        "artifacts": json.dumps([manifest.document(each) | {"path": str(each.path)} for each in rollout.artifacts]),
         "why": rollout.why,
     }
 
 
 def rollout_of(row: Sequence[Any], members: Sequence[tuple[int, str]]) -> Rollout:
     """The rollout in a row of ROLLOUT; `members` are its hosts in order, each with the number of its wave."""
-    id_, begun_at, phase, policy, inventory, wishes, why = row
+    id_, begun_at, phase, policy, inventory, wishes, artifacts, why = row
     waves: dict[int, list[str]] = {}
     for wave, name in members:
         waves.setdefault(wave, []).append(name)
@@ -121,6 +125,7 @@ def rollout_of(row: Sequence[Any], members: Sequence[tuple[int, str]]) -> Rollou
         inventory=inventory,
         wishes=json.loads(wishes),
         waves=tuple(Wave(number, tuple(names)) for number, names in waves.items()),
+        artifacts=tuple(manifest.parse(json.dumps(each), Path(each["path"])) for each in json.loads(artifacts)),
         why=why,
     )
 

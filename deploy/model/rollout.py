@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from deploy.model.artifact import Artifact
+
 
 class State(Enum):
     """Where one host of a rollout stands."""
@@ -40,6 +42,8 @@ class Phase(Enum):
     """Between two waves, because somebody asked; `fleet.resume` goes on."""
     STOPPED = "stopped"
     """By a gate, or by too many failures; `fleet.resume` goes on with what is left."""
+    ROLLING_BACK = "rolling back"
+    """A wave that missed its gates is being led back; then it is stopped. After a kill that is finished first."""
     ABORTED = "aborted"
     """By somebody; it is never gone on with."""
     ENDED = "ended"
@@ -132,5 +136,7 @@ class Rollout:
     wishes: dict[str, str | bool]
     """The flags that shape the deployment, with underscores; references to secrets and no secrets."""
     waves: tuple[Wave, ...]
+    artifacts: tuple[Artifact, ...] = ()
+    """What was built at its begin, one for each target that the inventory names: who resumes it deploys these."""
     why: str = ""
     """Why it is paused, stopped or aborted; "" otherwise."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deploy.cli import options
 from deploy.errors import UsageError
-from deploy.fleet.inventory import read
+from deploy.fleet.inventory import COMMAND_LINE, read
 from deploy.fleet.patterns import select
 from deploy.model.fleet import Inventory, Member
 
@@ -32,6 +32,8 @@ class Chosen:
     inventory: Inventory
     members: tuple[Member, ...]
     at_once: int
+    reference: str
+    """What leads to the inventory again, from any folder."""
 
 
 def choose(inventory: str, limit: str, at_once: str) -> Chosen:
@@ -42,7 +44,9 @@ def choose(inventory: str, limit: str, at_once: str) -> Chosen:
     members = select(found, limit) if limit else found.members
     if not members:
         raise UsageError(f"{found.source} names no host" + (f" that {limit!r} means" if limit else ""))
-    return Chosen(found, members, options.count(at_once, "at-once", most=MOST_AT_ONCE))
+    named = inventory or USUAL
+    reference = str(Path(named).absolute()) if found.source != COMMAND_LINE else named
+    return Chosen(found, members, options.count(at_once, "at-once", most=MOST_AT_ONCE), reference)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
@@ -89,7 +88,7 @@ def memory(
 def _over(chosen: Chosen, deed: Deed, *, as_json: bool) -> int:
     screen = silent.screen(as_json=as_json)
     began_s = time.monotonic()
-    results = _all(chosen, deed, Lines(screen, len(chosen.members)).ended)
+    results = all_of(chosen, deed, Lines(screen, len(chosen.members)).ended)
     seconds = time.monotonic() - began_s
     if as_json:
         print(json_format.dumps(results_document(results, seconds), indent=2))
@@ -98,7 +97,7 @@ def _over(chosen: Chosen, deed: Deed, *, as_json: bool) -> int:
     return worst_exit_code(results)
 
 
-def _all(chosen: Chosen, deed: Deed, tell: Callable[[Result], None]) -> Sequence[Result]:
+def all_of(chosen: Chosen, deed: Deed, tell: Callable[[Result], None]) -> Sequence[Result]:
     """The results in the inventory's order; `tell` hears of each as it comes."""
     found: dict[str, Result] = {}
     with threads(min(chosen.at_once, len(chosen.members))) as executors:
@@ -132,11 +131,3 @@ def run(
     """
     order = Order(script=script, script_s=options.duration_s(deadline, "deadline", least=1.0, most=3600.0))
     return _over(choose(inventory, limit, at_once), deeds.running(order), as_json=json)
-
-
-def collection() -> Collection:
-    """`fleet.*`."""
-    found = Collection("fleet")
-    for each in (listing, memory, run):
-        found.add_task(each)
-    return found

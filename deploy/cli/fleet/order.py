@@ -1,15 +1,17 @@
-"""Knows what is to be done to every member of a fleet, as plain values; how, is `deeds.py`'s business."""
+"""Knows what is to be done to every member of a fleet, as plain values; how, is the deeds' business."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from deploy.model.artifact import Artifact
 from deploy.model.verdict import Budget
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What one command does to each member."""
+    """What one command does to each member. Holds references to secrets and no secret, as workers are sent it."""
 
     budget: Budget = field(default_factory=Budget)
     keep: bool = True
@@ -17,3 +19,14 @@ class Order:
     script: str = ""
     """For `fleet.run`: what the board's shell runs."""
     script_s: float = 60.0
+    source: Mapping[str, str] = field(default_factory=dict)
+    """For `fleet.deploy`: the flags that say what is built (source, package, tags, ldflags, version, command); what
+    else its flags say of a deployment stands in the members' settings already."""
+    artifacts: tuple[Artifact, ...] = ()
+    """What is built already, one for each target: no other binary of these targets is deployed."""
+    measure: bool = True
+    gate_memory: bool = False
+    patience_s: float = 0.0
+    """How long a board is waited for that another deployment holds."""
+    release: str = ""
+    """For `fleet.rollback`: the release to go back to; "" for the one before."""

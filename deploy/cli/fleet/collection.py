@@ -1,0 +1,19 @@
+"""Puts `fleet.*` together."""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+
+from deploy.cli.fleet import look, rollout, state
+
+
+def collection() -> Collection:
+    """`fleet.*`."""
+    found = Collection("fleet")
+    for each in (look.listing, look.memory, look.run):
+        found.add_task(each)
+    for each in (rollout.deploy, rollout.resume, rollout.pause, rollout.abort):
+        found.add_task(each)
+    for each in (state.status, state.rollouts, state.rollback):
+        found.add_task(each)
+    return found

@@ -1,0 +1,169 @@
+"""Knows how one member is deployed to, rehearsed, or led back to the release before; each ends in a Result.
+
+Which members, in which waves, is `fleet/engine.py`'s business.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+
+from deploy import deployments
+from deploy.cli import history
+from deploy.cli.claims import record_of
+from deploy.cli.fleet.order import Order
+from deploy.cli.fleet.seats import seated
+from deploy.cli.fleet.told import Told, guarded, judged
+from deploy.cli.going_back import go_back
+from deploy.cli.planning import Wishes, plan_for
+from deploy.cli.reaching import Place
+from deploy.cli.secret_sources import Sources
+from deploy.cli.taking import taker
+from deploy.errors import Refused, SlimdeployError
+from deploy.fleet.pool import Deed
+from deploy.model.artifact import Artifact
+from deploy.model.fleet import Member
+from deploy.model.rollout import Result, State
+from deploy.once import Once
+from deploy.pipeline import carry_out, deployment, rehearse
+from deploy.report.documents import deployment_document
+from deploy.report.silent import Silent
+from deploy.steps.face import Job, Step
+from deploy.steps.shared_build import SharedBuild
+
+_BUILT: Once[Artifact] = Once()
+"""What this process has built: members share it, also where none of them says its board beforehand."""
+
+_LOOK_AGAIN_S = 5.0
+"""How often a board is tried again that another deployment holds."""
+
+
+def wishes_of(order: Order, member: Member) -> Wishes:
+    """The flags and the member's settings as those of `deploy`."""
+    said = {name: str(value) for name, value in member.settings.items() if not isinstance(value, bool)}
+    said.pop("identity", "")
+
+    def sources(secret: str) -> Sources:
+        file, command, keyring = (said.pop(f"{secret}_{kind}", "") for kind in ("file", "command", "keyring"))
+        return Sources(file, command, keyring, asks=False)
+
+    return Wishes(
+        token=sources("token"),
+        api_key=sources("api_key"),
+        set_clock=bool(member.settings.get("set_clock")),
+        **said,
+        **order.source,
+    )
+
+
+def deploy(order: Order, member: Member) -> Result:
+    """What `deploy` does on this one host, and what came of it."""
+    until_s = time.monotonic() + order.patience_s
+
+    def act(told: Told) -> Result:
+        while True:
+            try:
+                with seated(member) as place:
+                    told.place = place
+                    return _deployed(told, order, member, place)
+            except Refused as error:
+                if error.reason != "locked" or time.monotonic() >= until_s:
+                    raise
+            time.sleep(_LOOK_AGAIN_S)
+
+    return guarded(member, act)
+
+
+def _deployed(told: Told, order: Order, member: Member, place: Place) -> Result:
+    job = _job(order, member, place)
+    try:
+        records = carry_out(_steps(order, job, place), job, Silent())
+    except SlimdeployError as error:
+        told.changed = job.switched
+        if not job.committed:
+            raise
+        # The new release runs, and only its reading failed.
+        _remember(job, place)
+        return told.failed(error, State.DEPLOYED, **_releases(job))
+    _remember(job, place)
+    seconds = time.monotonic() - told.began_s
+    document = deployment_document(job, records, board=place.board.name, host=str(place.host), seconds=seconds)
+    document["history"] = history.kept(document, wanted=order.keep)
+    state = State.DEPLOYED if document["changed"] else State.UNCHANGED
+    result = told.result(state, document=document, **_releases(job))
+    return judged(result, job.verdict) if job.verdict else result
+
+
+def rehearsed(order: Order, member: Member) -> Result:
+    """What a deployment would do there: the host is asked, nothing is changed."""
+
+    def act(told: Told) -> Result:
+        with seated(member) as place:
+            told.place = place
+            job = _job(order, member, place)
+            rows = rehearse(_steps(order, job, place), job, Silent())
+        would = [row.title for row in rows if row.skipped is None and row.title in ("Push", "Configure", "Start")]
+        steps = [{"title": row.title, "skipped": row.skipped} for row in rows]
+        document = {"steps": steps, "would": would}
+        return told.result(State.WAITING if would else State.UNCHANGED, document=document, **_releases(job))
+
+    return guarded(member, act)
+
+
+def led_back(order: Order, releases: Mapping[str, str], member: Member) -> Result:
+    """The release of `releases`, or the one before, runs there again, with the config by which it ran."""
+
+    def act(told: Told) -> Result:
+        with seated(member) as place:
+            told.place = place
+            assert place.opened is not None, "seated is connected"
+            prefix = str(member.settings.get("prefix", ""))
+            wanted = releases.get(member.name, order.release)
+            gone = go_back(place, place.opened, prefix=prefix, release=wanted)
+        return told.result(
+            State.ROLLED_BACK,
+            release=gone.to.release_id,
+            release_before=gone.held.current,
+            document=gone.document(place),
+        )
+
+    return guarded(member, act)
+
+
+def _job(order: Order, member: Member, place: Place) -> Job:
+    assert place.opened is not None, "seated is connected"
+    return Job(plan_for(place, wishes_of(order, member)), place.opened)
+
+
+def _steps(order: Order, job: Job, place: Place) -> tuple[Step, ...]:
+    given = {artifact.target: artifact for artifact in order.artifacts}
+    take = taker(place, order.budget, 0) if order.measure else None
+    gate, clock = order.gate_memory, job.plan.set_clock
+    return deployment(take, set_clock=clock, gate=gate, build=SharedBuild(_BUILT, given))
+
+
+def _releases(job: Job) -> dict[str, str]:
+    return {
+        "release": job.artifact.release_id if job.artifact else "",
+        "release_before": job.facts.installed.current or "" if job.facts else "",
+    }
+
+
+def _remember(job: Job, place: Place) -> None:
+    deployments.remember(record_of(job, place))
+
+
+def deploying(order: Order) -> Deed:
+    """`deploy` with its order; can be pickled."""
+    return partial(deploy, order)
+
+
+def rehearsing(order: Order) -> Deed:
+    """`rehearsed` with its order; can be pickled."""
+    return partial(rehearsed, order)
+
+
+def leading_back(order: Order, releases: Mapping[str, str]) -> Deed:
+    """`led_back` with its order; can be pickled."""
+    return partial(led_back, order, dict(releases))
