@@ -4,6 +4,7 @@
     ├── UsageError            (2)      what was asked can't be done as it was asked; no network was touched
     │   ├── UnknownName                a board or host that nobody knows; carries the near misses
     │   ├── BadFile                    a TOML or state file with faults; carries all of them
+    │   ├── InventoryFailed            a program that should print an inventory ends badly; carries what it printed
     │   ├── BadToken                   a bot token that is missing or not `digits:35 characters`
     │   ├── NoSecret                   a command, keyring or file that should give a token or key gives none
     │   ├── NoHost                     a board for which no host is remembered
@@ -72,6 +73,14 @@ class BadFile(UsageError):
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         super().__init__(f"{path} has {count}:" + "".join(f"\n  - {fault}" for fault in faults))
         self.path, self.faults = path, tuple(faults)
+
+
+class InventoryFailed(UsageError):
+    """A program that should print an inventory ends badly; `log` is the end of its standard error, cleaned."""
+
+    def __init__(self, problem: str, *, log: str = "") -> None:
+        super().__init__(problem)
+        self.log = log
 
 
 class BadToken(UsageError):

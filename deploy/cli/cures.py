@@ -74,6 +74,9 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     errors.BadFile: lambda _: (
         "Mend the file; boards/_example.toml explains every key of a board, docs/inventory.md those of a fleet."
     ),
+    errors.InventoryFailed: lambda _: (
+        "Run it by hand, with --list: it has to print one JSON object (docs/inventory.md) and end with status 0."
+    ),
     errors.BadToken: lambda _: (
         "Get one from @BotFather, then: export TELEGRAM_BOT_TOKEN=…, or --token-file FILE (mode 0600), "
         "--token-command COMMAND, --token-keyring SERVICE/USER."

@@ -18,6 +18,7 @@ from deploy.errors import (
     BuildFailed,
     CommandFailed,
     ImageFailed,
+    InventoryFailed,
     LoopbackFailed,
     MachineFault,
     NoSecret,
@@ -42,7 +43,7 @@ def evidence_of(error: SlimdeployError) -> str:
             return f"the end of the gateway's log:\n{text}"
         case LoopbackFailed(log=text) if text:
             return f"the end of the board's log:\n{text}"
-        case ImageFailed(log=text) | NoSecret(log=text) if text:
+        case ImageFailed(log=text) | NoSecret(log=text) | InventoryFailed(log=text) if text:
             return f"what was printed:\n{text}"
         case CommandFailed(stdout=stdout, stderr=stderr):
             return "\n".join(part for part in (stdout, stderr) if part.strip())

@@ -78,8 +78,6 @@ class GroupDraft:
     where: Where
     children: dict[str, Where] = field(default_factory=dict)
     said: Said = field(default_factory=Said)
-    priority: int = 1
-    """Ansible's ansible_group_priority."""
 
 
 @dataclass(slots=True)
@@ -101,8 +99,10 @@ class Draft:
     groups: dict[str, GroupDraft] = field(default_factory=dict)
     hosts: dict[str, HostDraft] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
-    deepest_wins: bool = False
-    """Ansible's rule for groups that contradict each other; otherwise the nearest wins, and equals are a fault."""
+    notes: list[str] = field(default_factory=list)
+    """What its reader has to be told, though it is no fault."""
+    untrusted: dict[str, str] = field(default_factory=dict)
+    """Files that somebody else could have written, each with a clause about it (`files.trust_fault`)."""
 
     def all_said(self) -> Iterator[Said]:
         """What is said of everybody, of each group and of each host."""

@@ -1,7 +1,7 @@
 """Knows how a range such as `edge-[001:200]` becomes the names it stands for; what is named so is everybody else's.
 
 The form is Ansible's ("How to build your inventory", Adding ranges of hosts): `[first:last]` or `[first:last:step]`,
-numbers or single letters, both ends included.
+numbers or single letters, both ends included. Without a first number it is 0; A follows z.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import re
+import string
 
 MOST = 20_000
 """As many hosts as one pattern may stand for: a slip of the finger is found before it fills the memory."""
 
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
-_NUMBERS = re.compile(r"([0-9]{1,9}):([0-9]{1,9})(?::([0-9]{1,9}))?")
-_LETTERS = re.compile(r"([a-z]):([a-z])(?::([0-9]{1,9}))?|([A-Z]):([A-Z])(?::([0-9]{1,9}))?")
+_NUMBERS = re.compile(r"([0-9]{0,9}):([0-9]{1,9})(?::([0-9]{1,9}))?")
+_LETTERS = re.compile(r"([A-Za-z]):([A-Za-z])(?::([0-9]{1,9}))?")
 _FORM = "write [001:200], [1:10:2] or [a:f]"
 
 
@@ -44,7 +45,9 @@ def expand(text: str) -> tuple[str, ...]:
         count *= len(numbers)
         if count > MOST:
             raise ValueError(f"{text!r} stands for more than {MOST:,} hosts")
-        pieces.append([chr(each) for each in numbers] if width < 0 else [f"{each:0{width}}" for each in numbers])
+        pieces.append(
+            [string.ascii_letters[each] for each in numbers] if width < 0 else [f"{each:0{width}}" for each in numbers]
+        )
     pieces.append((text[end:],))
     if any("[" in piece[0] or "]" in piece[0] for piece in pieces[::2]):
         raise ValueError(f"the brackets of {text!r} do not pair: {_FORM}")
@@ -60,13 +63,13 @@ def is_ipv6(text: str) -> bool:
 
 
 def _numbers(inner: str) -> tuple[range, int]:
-    """The numbers of a range, and how wide they are written; code points and -1 for letters."""
+    """The numbers of a range, and how wide they are written; places in the alphabet and -1 for letters."""
     if match := _NUMBERS.fullmatch(inner):
-        first, last, step = int(match[1]), int(match[2]), int(match[3] or 1)
+        first, last, step = int(match[1] or 0), int(match[2]), int(match[3] or 1)
         width = len(match[1]) if match[1].startswith("0") else 1
     elif match := _LETTERS.fullmatch(inner):
-        found = [group for group in match.groups() if group]
-        first, last, step = ord(found[0]), ord(found[1]), int(found[2]) if len(found) > 2 else 1
+        first, last = (string.ascii_letters.index(each) for each in match.groups()[:2])
+        step = int(match[3] or 1)
         width = -1
     else:
         raise ValueError(f"[{inner}] is not a range: {_FORM}")

@@ -59,13 +59,13 @@ def group_fault(name: str) -> str:
 def resolve(draft: Draft) -> Inventory:
     """The fleet that `draft` describes. Raises BadFile with every fault, those that its readers found included."""
     _check_boards(draft)
-    _check_groups(draft)
+    check_groups(draft)
     resolver = _Resolver(draft)
     members = [resolver.member(host) for host in draft.hosts.values()]
     _check_addresses(draft, members)
     if draft.faults.found:
         raise BadFile(draft.source, draft.faults.sentences())
-    return Inventory(tuple(member for member in members if member), draft.source)
+    return Inventory(tuple(member for member in members if member), draft.source, tuple(draft.notes))
 
 
 def _check_boards(draft: Draft) -> None:
@@ -81,8 +81,11 @@ def _check_boards(draft: Draft) -> None:
             draft.faults.add(given.where, known[board])
 
 
-def _check_groups(draft: Draft) -> None:
-    """Every group that is named has to be there, and none may be in itself; a cycle is cut where it is found."""
+def check_groups(draft: Draft) -> None:
+    """Every group that is named has to be there, and none may be in itself; a cycle is cut where it is found.
+
+    What is wrong goes to the draft's faults, and is there no more afterwards.
+    """
     named_by = [*(host.groups for host in draft.hosts.values()), *(group.children for group in draft.groups.values())]
     for named in named_by:
         for name in [each for each in named if each not in draft.groups]:
@@ -132,7 +135,6 @@ class _Resolver:
         for group in draft.groups.values():
             for child in group.children:
                 self._parents[child].append(group.name)
-        self._depths: dict[str, int] = {}
         self._inherited: dict[frozenset[str], _Inherited] = {}
 
     def member(self, host: HostDraft) -> Member | None:
@@ -185,10 +187,10 @@ class _Resolver:
         by_slot = dict(self._draft.everybody.by_slot)
         contested: dict[str, tuple[str, str]] = {}
         said_by: dict[str, str] = {}
-        for name in self._weakest_first(distances):
+        for name in sorted(distances, key=lambda each: -distances[each]):
             for slot, given in self._draft.groups[name].said.by_slot.items():
                 before = said_by.get(slot)
-                if before is None or self._draft.deepest_wins or distances[before] != distances[name]:
+                if before is None or distances[before] != distances[name]:
                     contested.pop(slot, None)
                 elif (by_slot[slot].key, by_slot[slot].value) != (given.key, given.value):
                     contested[slot] = (before, name)
@@ -205,25 +207,6 @@ class _Resolver:
                     distances[parent] = distances[name] + 1
                     waiting.append(parent)
         return distances
-
-    def _weakest_first(self, distances: Mapping[str, int]) -> list[str]:
-        if not self._draft.deepest_wins:
-            return sorted(distances, key=lambda name: -distances[name])
-        # Ansible's order ("How variables are merged"): by depth below `all`, ansible_group_priority, name; last wins.
-        return sorted(distances, key=lambda name: (self._depth(name), self._draft.groups[name].priority, name))
-
-    def _depth(self, name: str) -> int:
-        """The longest way up to a group without parents. There are no cycles any more."""
-        waiting = [name]
-        while waiting:
-            last = waiting[-1]
-            missing = [parent for parent in self._parents[last] if parent not in self._depths]
-            if missing:
-                waiting += missing
-                continue
-            self._depths[last] = 1 + max((self._depths[parent] for parent in self._parents[last]), default=0)
-            waiting.pop()
-        return self._depths[name]
 
 
 def address_fault(text: str) -> str:

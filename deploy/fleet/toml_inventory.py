@@ -42,6 +42,13 @@ def read(text: str, file: str) -> Draft:
     return draft
 
 
+def read_table(table: dict[str, Any], source: str) -> Draft:
+    """As `read`, of what a program printed in JSON: no lines are known of it, and a fault names the key instead."""
+    draft = Draft(source)
+    _Reader(draft, {}).read(table)
+    return draft
+
+
 class _Reader:
     def __init__(self, draft: Draft, lines: dict[_Path, int]) -> None:
         self._draft, self._lines = draft, lines
@@ -160,7 +167,7 @@ class _Reader:
         for length in range(len(path), 0, -1):
             if line := self._lines.get(path[:length]):
                 return Where(self._draft.source, line)
-        return Where(self._draft.source)
+        return Where(self._draft.source if self._lines else f"{self._draft.source}: {'.'.join(path)}")
 
 
 _NOT_IN_DEFAULTS = "groups does not belong to [defaults]: everybody is in the group all"

@@ -70,6 +70,8 @@ class Inventory:
     members: tuple[Member, ...]
     source: str
     """The file or the command that it was read from."""
+    notes: tuple[str, ...] = ()
+    """What its reader has to be told, though it is no fault: what was left out of it, and why."""
 
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:

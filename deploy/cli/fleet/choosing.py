@@ -13,13 +13,15 @@ from deploy.errors import UsageError
 from deploy.fleet.inventory import COMMAND_LINE, read
 from deploy.fleet.patterns import select
 from deploy.model.fleet import Inventory, Member
+from deploy.report.silent import Shows
 
 USUAL = "fleet.toml"
 
 MOST_AT_ONCE = 1000
 
 HELP = {
-    "inventory": "fleet.toml, an Ansible inventory, a list of hosts, a program that prints one, or user@host,user@host",
+    "inventory": "fleet.toml, an Ansible inventory or a folder of them, a list of hosts, a program that prints one, "
+    "or user@host,user@host",
     "limit": "only these: a group, a host, a pattern such as 'riscv:!edge-007' (docs/inventory.md)",
     "at_once": "how many hosts are worked on at the same time",
 }
@@ -47,6 +49,12 @@ def choose(inventory: str, limit: str, at_once: str) -> Chosen:
     named = inventory or USUAL
     reference = str(Path(named).absolute()) if found.source != COMMAND_LINE else named
     return Chosen(found, members, options.count(at_once, "at-once", most=MOST_AT_ONCE), reference)
+
+
+def show_notes(screen: Shows, chosen: Chosen) -> None:
+    """What the inventory's reader has to be told, such as who was left out of it."""
+    for note in chosen.inventory.notes:
+        screen.say(f"note: {note}")
 
 
 @dataclass(frozen=True, slots=True)

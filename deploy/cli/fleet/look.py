@@ -13,7 +13,7 @@ from invoke.tasks import task
 from deploy.cli import options
 from deploy.cli.ending import command
 from deploy.cli.fleet import deeds
-from deploy.cli.fleet.choosing import HELP, Chosen, choose, threads
+from deploy.cli.fleet.choosing import HELP, Chosen, choose, show_notes, threads
 from deploy.cli.fleet.order import Order
 from deploy.cli.fleet.telling import Lines, results_document, show_results, worst_exit_code
 from deploy.cli.options import help_for
@@ -43,13 +43,16 @@ def listing(context: Context, inventory: str = "", limit: str = "", json: bool =
         (member.name, str(member.host), member.board or "?", member.site, " ".join(sorted(member.groups)))
         for member in chosen.members
     ]
-    Screen().table(f"{len(rows)} hosts of {chosen.inventory.source}", ("name", "host", "board", "site", "groups"), rows)
+    screen = Screen()
+    screen.table(f"{len(rows)} hosts of {chosen.inventory.source}", ("name", "host", "board", "site", "groups"), rows)
+    show_notes(screen, chosen)
     return 0
 
 
 def _listed(chosen: Chosen) -> dict[str, Any]:
     return {
         "inventory": chosen.inventory.source,
+        "notes": list(chosen.inventory.notes),
         "hosts": [
             {
                 "name": member.name,
@@ -87,6 +90,7 @@ def memory(
 
 def _over(chosen: Chosen, deed: Deed, *, as_json: bool) -> int:
     screen = silent.screen(as_json=as_json)
+    show_notes(screen, chosen)
     began_s = time.monotonic()
     results = all_of(chosen, deed, Lines(screen, len(chosen.members)).ended)
     seconds = time.monotonic() - began_s
