@@ -25,6 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from deploy import toolchain  # noqa: E402
+from deploy.build import linking  # noqa: E402
 from deploy.model.secret import Secret  # noqa: E402
 from deploy.telegram.served import ServedBotApi  # noqa: E402
 
@@ -74,7 +75,8 @@ def main() -> int:
 def build(go: toolchain.Toolchain, variant: Variant, output: Path) -> Path:
     """As a release is built: static, trimmed, stripped."""
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
-    command = [str(go.path), "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-tags", variant.tags]
+    ldflags = linking(environment.get("GOARCH", ""))
+    command = [str(go.path), "build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-tags", variant.tags]
     subprocess.run([*command, "-o", str(output), variant.package], cwd=variant.root, env=environment, check=True)
     return output
 

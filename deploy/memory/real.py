@@ -148,7 +148,7 @@ def _look(transport: Transport, layout: Layout, port: int) -> Seen:
 
 
 def _offset(transport: Transport, layout: Layout) -> int | None:
-    """From the file in which the gateway keeps it: the bot's number, a blank, the offset."""
+    """From the file in which the gateway keeps it: the bot's number, a blank, the offset (0 before a first message)."""
     path = quote_path(layout.offset_file)
     script = Script(
         title="read how far it has read",
@@ -156,4 +156,4 @@ def _offset(transport: Transport, layout: Layout) -> int | None:
         changes=False,
     )
     words = transport.run(script).stdout.split()
-    return int(words[1]) if len(words) == 2 and words[0].isdigit() and words[1].isdigit() else None
+    return int(words[1]) or None if len(words) == 2 and words[0].isdigit() and words[1].isdigit() else None

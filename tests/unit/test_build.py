@@ -72,6 +72,11 @@ def test_the_command_is_what_design_says(go: Toolchain, tmp_path: Path, monkeypa
     }
 
 
+def test_a_program_for_riscv64_has_no_empty_space_for_larger_pages(go: Toolchain, tmp_path: Path) -> None:
+    argv = build_command(Source(tmp_path, "."), Target("riscv64"), go, "1.2", Path("/out/x")).argv
+    assert argv[argv.index("-ldflags") + 1] == "-s -w -R 0x1000 -X main.version=1.2"
+
+
 def test_the_built_program_runs_and_tells_its_version(go: Toolchain, tiny: Source) -> None:
     if os.uname().machine != "x86_64":
         pytest.skip("runs what it built for amd64")

@@ -36,6 +36,27 @@ type scanner struct {
 	open   [styles]bool
 	silent [styles]bool              // the style is there already: its markers go, and no tag comes
 	failed [len(markers) + 2]failure // one a marker; then for backticks and for "]("
+	around around                    // what stands around a place that a Splitter asks for
+}
+
+// around is what stands around a place in a line: the markers of the styles that are open there, the outer one first.
+type around struct {
+	at         int // the place, 0 for none
+	start, end int // of the outermost
+	markers    string
+	link       bool // a link is among them
+}
+
+// meet notes what stands from start to end, if that is around the place.
+func (a *around) meet(start, end int, marker string) {
+	if a.at <= start || end <= a.at {
+		return
+	}
+	if a.end == 0 {
+		a.start, a.end = start, end
+	}
+	a.markers += marker
+	a.link = a.link || marker == ""
 }
 
 // failure says that between from and until there is none of what was looked for.
@@ -103,6 +124,7 @@ func (s *scanner) styled(to []byte, at, end int) ([]byte, int) {
 		if !visible(s.text[inner:closing]) {
 			continue
 		}
+		s.around.meet(at, closing+len(marker.text), marker.text)
 		s.open[marker.style] = true
 		if s.silent[marker.style] {
 			to = s.append(to, inner, closing)
@@ -189,6 +211,7 @@ func (s *scanner) code(to []byte, at, end int) ([]byte, int) {
 		run++
 	}
 	width := run - at
+	s.around.meet(at, stop, s.text[at:run])
 	content := s.text[run : stop-width]
 	if len(content) > 2 && content[0] == ' ' && content[len(content)-1] == ' ' && visible(content) {
 		content = content[1 : len(content)-1]
@@ -221,6 +244,7 @@ func (s *scanner) link(to []byte, at, end int) ([]byte, int) {
 		return to, at
 	}
 	to = append(appendEscaped(append(to, `<a href="`...), rest[:stop]), `">`...)
+	s.around.meet(at, middle+2+stop+1, "")
 	s.open[link] = true
 	to = s.append(to, at+1, middle)
 	s.open[link] = false

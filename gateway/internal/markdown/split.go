@@ -9,16 +9,19 @@ import (
 // after entities parsing"). The HTML of a piece shows no more characters than the piece has.
 const MaxUnits = 4096
 
-// Splitter cuts Markdown into pieces of at most MaxUnits, at the best place that there is: between paragraphs, lines,
-// sentences, words. A fenced block that is cut is closed in one piece and opened again in the next.
+// Splitter cuts a text into pieces of at most MaxUnits, at the best place that there is: between paragraphs, lines,
+// sentences, words. In Markdown, what is cut is closed in one piece and opened again in the next: a fenced block, a quote,
+// bold text and the like. Where they are short, the cut is made before them.
 type Splitter struct {
 	rest  string
+	plain bool
 	fence string // the line that opened the fenced block in which rest begins, "" outside of one
+	again string // the markers in which rest begins
 }
 
-// NewSplitter splits text.
-func NewSplitter(text string) Splitter {
-	return Splitter{rest: strings.TrimRight(text, " \r\n\t")}
+// NewSplitter splits text, which is Markdown or plain.
+func NewSplitter(text string, markdown bool) Splitter {
+	return Splitter{rest: strings.TrimRight(text, " \r\n\t"), plain: !markdown}
 }
 
 // Next appends the next piece to to; false where there is none left.
@@ -29,58 +32,96 @@ func (s *Splitter) Next(to []byte) ([]byte, bool) {
 	if s.rest == "" {
 		return to, false
 	}
-	opened := s.fence
-	room := MaxUnits
-	if opened != "" {
-		room -= units(opened) + 1
+	room := MaxUnits - len(s.again)
+	if s.fence != "" {
+		room -= units(s.fence) + 1
+		to = append(append(to, s.fence...), '\n')
 	}
-	cut, fence := whole(s.rest, opened, room)
-	if cut < 0 {
-		// What is left to close a block with, whichever it may be.
-		cut, fence = place(s.rest, opened, room-maxFence-1)
+	to = append(to, s.again...)
+	if len(s.rest) <= 3*room && units(s.rest) <= room {
+		to = append(to, s.rest...)
+		s.rest = ""
+		return to, true
 	}
-	if opened != "" {
-		to = append(append(to, opened...), '\n')
+	if s.plain {
+		cut := place(s.rest, room)
+		to = append(to, strings.TrimRight(s.rest[:cut], " \r\n\t")...)
+		s.rest = s.rest[cut:]
+		return to, true
 	}
-	piece := strings.TrimRight(s.rest[:cut], " \r\n\t")
-	to = append(to, piece...)
+	// What is left to close with, whichever it may be.
+	cut := place(s.rest, room-maxFence-1)
+	fence, quote := fenceAfter(s.rest[:cut], s.fence), ""
+	var spans around
+	if fence == "" {
+		cut, quote, spans = s.within(cut)
+	}
+	to = append(to, strings.TrimRight(s.rest[:cut], " \r\n\t")...)
 	s.rest, s.fence = s.rest[cut:], fence
-	if fence != "" && s.rest != "" {
+	if fence != "" {
 		to = append(append(to, '\n'), fenceOf(fence)...)
 		s.rest = strings.TrimPrefix(s.rest, "\n")
+	}
+	for i := len(spans.markers) - 1; i >= 0; i-- { // each is one character repeated, the inner one last
+		to = append(to, spans.markers[i])
+	}
+	s.again = quote + spans.markers
+	if s.again != "" {
+		s.rest = strings.TrimLeft(s.rest, " ")
 	}
 	return to, true
 }
 
+// within looks at what stands around a cut in a line: of a quote, the mark that its next piece begins with, and the styles
+// that are open there. Where these begin not too far before, the cut is made there instead.
+func (s *Splitter) within(cut int) (better int, quote string, spans around) {
+	begin := strings.LastIndexByte(s.rest[:cut], '\n') + 1
+	if begin == cut {
+		return cut, "", around{}
+	}
+	line, _, _ := strings.Cut(s.rest[begin:], "\n")
+	before := 0
+	if begin == 0 {
+		line, before = s.again+line, len(s.again)
+	}
+	bare, quoted := strings.CutPrefix(line, ">")
+	if quoted {
+		bare, quote = strings.TrimPrefix(bare, " "), "> "
+	}
+	shift := begin - before + len(line) - len(bare) // from a place in bare to one in rest
+	scan := scanner{text: bare, around: around{at: cut - shift}}
+	scan.append(nil, 0, len(bare))
+	spans = scan.around
+	switch start := spans.start + shift; {
+	case spans.end == 0:
+	case start >= cut/2:
+		cut = start
+	case !spans.link && len(spans.markers) <= maxMarkers:
+		return cut, quote, spans
+	}
+	return cut, quote, around{}
+}
+
+// maxMarkers is how many bytes of markers are closed and opened again; more are written by nobody.
+const maxMarkers = 16
+
 // maxFence is the longest fence that is opened again; one that is longer is written by nobody.
 const maxFence = 64
 
-// whole tells whether all of text fits into room; -1 where it does not.
-func whole(text, fence string, room int) (cut int, after string) {
-	if len(text) > 3*room || units(text) > room {
-		return -1, fence
-	}
-	return len(text), ""
-}
-
-// place finds where to cut text so that what stands before has at most room units, and the block that is open there.
-func place(text, fence string, room int) (cut int, after string) {
+// place finds where to cut text so that what stands before has at most room units.
+func place(text string, room int) (cut int) {
 	most := prefix(text, room)
 	least := most / 2 // a piece of less than half the size would be cut at a worse place for a better one
 	for _, between := range [...]string{"\n\n", "\n", ". ", "! ", "? ", " "} {
 		if at := strings.LastIndex(text[:most], between); at >= least && at > 0 {
-			cut = at + len(between)
-			break
+			return at + len(between)
 		}
 	}
-	if cut == 0 {
-		cut = most
-		for cut > 0 && !utf8.RuneStart(text[cut]) {
-			cut--
-		}
-		cut = beforeMark(text, cut)
+	cut = most
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
 	}
-	return cut, fenceAfter(text[:cut], fence)
+	return beforeMark(text, cut)
 }
 
 // beforeMark moves a cut so that it stands not before what belongs to the character before: an accent, a joiner.

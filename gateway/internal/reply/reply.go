@@ -44,8 +44,10 @@ Everything else is a message to me.`
 // To is the answer to text; typing is called before one that takes time.
 func (r *Replier) To(chat int64, text string, typing func()) (answer string, markdown bool) {
 	if strings.HasPrefix(text, "/") {
-		command, _, _ := strings.Cut(text, " ")
-		command, _, _ = strings.Cut(command, "@") // in groups a command may name its bot: /ping@name_bot
+		command := text
+		if end := strings.IndexAny(text, " \n@"); end > 0 { // in groups a command may name its bot: /ping@name_bot
+			command = text[:end]
+		}
 		switch command {
 		case "/start":
 			return "Hello! I am a small gateway on a small board.\n\n" + help, false

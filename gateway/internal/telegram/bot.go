@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"slimdeploy/gateway/internal/jsonstream"
+	"slimdeploy/gateway/internal/logline"
 	"slimdeploy/gateway/internal/sizes"
 	"slimdeploy/gateway/internal/wire"
 )
@@ -59,6 +60,7 @@ type Bot struct {
 type reading struct {
 	result   func(*jsonstream.Reader) error
 	ok, came bool
+	broken   bool // it was an answer of success, as far as it came
 	failure  Failure
 }
 
@@ -144,18 +146,19 @@ func (b *Bot) readUpdates(r *jsonstream.Reader) error {
 	})
 }
 
-// Outgoing is a message to be sent. HTML says that Text is Telegram's HTML; ReplyTo is 0 where it answers no message.
+// Outgoing is a message to be sent. HTML says that Text is Telegram's HTML; ReplyTo is 0 where it answers no message, and
+// Topic where the chat has none.
 type Outgoing struct {
 	Chat    int64
+	Topic   int64
 	ReplyTo int64
 	Text    string
 	HTML    bool
 }
 
-// Send sends a message.
+// Send sends a message. An answer of success that breaks off is one: Telegram has the message, and would show it twice.
 func (b *Bot) Send(message Outgoing) error {
-	body := append(b.body[:0], `{"chat_id":`...)
-	body = strconv.AppendInt(body, message.Chat, 10)
+	body := b.to(message.Chat, message.Topic)
 	if message.ReplyTo != 0 {
 		body = append(body, `,"reply_parameters":{"allow_sending_without_reply":true,"message_id":`...)
 		body = strconv.AppendInt(body, message.ReplyTo, 10)
@@ -168,15 +171,27 @@ func (b *Bot) Send(message Outgoing) error {
 	body = jsonstream.AppendString(body, message.Text)
 	body = append(body, '}')
 	b.body = kept(body, mostOutgoing)
-	return b.call("sendMessage", body, callTime, (*jsonstream.Reader).Skip)
+	err := b.call("sendMessage", body, callTime, (*jsonstream.Reader).Skip)
+	if err != nil && b.answer.broken {
+		logline.Warn("a message was sent, but the answer broke off", "error", err.Error())
+		return nil
+	}
+	return err
 }
 
-// Typing shows in a chat that an answer is on its way, for five seconds or until it comes.
-func (b *Bot) Typing(chat int64) error {
-	body := append(b.body[:0], `{"action":"typing","chat_id":`...)
-	body = strconv.AppendInt(body, chat, 10)
-	b.body = append(body, '}')
+// Typing shows in a chat, or in a topic of it, that an answer is on its way: for five seconds or until it comes.
+func (b *Bot) Typing(chat, topic int64) error {
+	b.body = append(b.to(chat, topic), `,"action":"typing"}`...)
 	return b.call("sendChatAction", b.body, callTime, (*jsonstream.Reader).Skip)
+}
+
+// to begins the body of a call that goes to a chat.
+func (b *Bot) to(chat, topic int64) []byte {
+	body := strconv.AppendInt(append(b.body[:0], `{"chat_id":`...), chat, 10)
+	if topic != 0 {
+		body = strconv.AppendInt(append(body, `,"message_thread_id":`...), topic, 10)
+	}
+	return body
 }
 
 // readMember reads one member of an object and passes over the others.
@@ -200,21 +215,24 @@ func (b *Bot) call(method string, body []byte, limit time.Duration, result func(
 
 func (b *Bot) readAnswer(status int, content io.Reader) error {
 	a := &b.answer
-	a.ok, a.came, a.failure = false, false, Failure{Code: status}
+	a.ok, a.came, a.broken, a.failure = false, false, false, Failure{Code: status}
 	b.buffer.Reset(content)
 	b.json.Reset(b.buffer)
 	err := b.json.Object(b.readMember)
 	b.buffer.Reset(nil)
+	// The Bot API's status tells of success as "ok" does (core.telegram.org/bots/api, "Making requests"). A page that some
+	// proxy gives with 200 is none of its answers.
+	a.broken = status == 200 && (a.ok || (err != nil && !noJSON(err)))
 	switch {
 	case err != nil && status != 200 && noJSON(err):
 		// A proxy's page, such as "502 Bad Gateway". What it says of the request or the token is not Telegram's word.
 		return errors.New("no Bot API answered, but something with status " + strconv.Itoa(status))
 	case err != nil:
-		return errors.New(errBroken.Error() + ": " + err.Error())
+		return &unreadable{err}
 	case a.ok && a.came:
 		return nil
 	case a.ok:
-		return errBroken
+		return &unreadable{errNoResult}
 	}
 	failure := a.failure
 	failure.Description = strings.ReplaceAll(failure.Description, b.token(), "…") // a stand-in may repeat the path
@@ -250,7 +268,14 @@ func (b *Bot) readMember(key []byte) (err error) {
 	return err
 }
 
-var errBroken = errors.New("the Bot API's answer can't be read")
+// unreadable says why an answer is not what the Bot API's documentation says.
+type unreadable struct{ err error }
+
+func (u *unreadable) Error() string { return "the Bot API's answer can't be read: " + u.err.Error() }
+
+func (u *unreadable) Unwrap() error { return u.err }
+
+var errNoResult = errors.New("it holds no result")
 
 // refusal carries a Failure through package wire, which drops the connection after an error. The API's own refusals end
 // with a whole answer, but they are rare enough for a new connection.

@@ -43,6 +43,7 @@ type call struct {
 	Limit  int    `json:"limit"`
 	Wait   int    `json:"timeout"`
 	Chat   int64  `json:"chat_id"`
+	Topic  int64  `json:"message_thread_id"`
 	Text   string `json:"text"`
 	Mode   string `json:"parse_mode"`
 	Action string `json:"action"`

@@ -20,14 +20,14 @@ func (p *Poller) deliver(stop <-chan struct{}, message *Message, reply Reply) er
 	if strings.TrimSpace(reply.Text) == "" {
 		return nil
 	}
-	out := Outgoing{Chat: message.Chat, Text: reply.Text}
+	out := Outgoing{Chat: message.Chat, Topic: message.Topic, Text: reply.Text}
 	if message.Group {
 		out.ReplyTo = message.ID
 	}
 	if !reply.Markdown && len(reply.Text) <= markdown.MaxUnits {
 		return p.count(p.insist(stop, out))
 	}
-	splitter := markdown.NewSplitter(reply.Text)
+	splitter := markdown.NewSplitter(reply.Text, reply.Markdown)
 	for {
 		piece, more := splitter.Next(p.piece[:0])
 		if !more {
@@ -79,6 +79,15 @@ func (p *Poller) insist(stop <-chan struct{}, out Outgoing) (sent bool, err erro
 	return true, nil
 }
 
+// sendTries is how often a reply is tried before it is given up, so that one message can't hold up the others. Where
+// nothing else reaches Telegram either, it is not the message's fault, and no try counts.
+const sendTries = 6
+
+func (p *Poller) reachable() bool {
+	_, err := p.Bot.Name()
+	return err == nil
+}
+
 // retry goes on after err.
 func (p *Poller) retry(stop <-chan struct{}, out Outgoing, err error) (sent bool, failed error) {
 	pause := p.firstPause()
@@ -88,7 +97,7 @@ func (p *Poller) retry(stop <-chan struct{}, out Outgoing, err error) (sent bool
 		}
 		p.Stats.Errors.Add(1)
 		given := code(err) != 0 && code(err) != 429 && code(err) < 500
-		if given || try == sendTries {
+		if given || (try >= sendTries && p.reachable()) {
 			logline.Error("a reply could not be sent", "error", err.Error())
 			return false, nil
 		}

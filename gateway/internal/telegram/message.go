@@ -16,6 +16,7 @@ type Update struct {
 type Message struct {
 	ID       int64
 	Chat     int64
+	Topic    int64 // of a chat that has some (a forum), else 0
 	From     int64
 	Username string // without @, "" where the user has none
 	Group    bool   // others read it too
@@ -40,12 +41,18 @@ func readUpdate(r *jsonstream.Reader, texts *texts) (update Update, err error) {
 
 func (m *Message) read(r *jsonstream.Reader, texts *texts) error {
 	var from sender
+	var thread int64
+	var inTopic bool
 	err := r.Object(func(key []byte) (err error) {
 		switch string(key) {
 		case "message_id":
 			m.ID, err = r.Int64()
 		case "chat":
 			err = m.readChat(r)
+		case "message_thread_id": // a thread of replies has one too, in which nothing can be sent
+			thread, err = r.Int64()
+		case "is_topic_message":
+			inTopic, err = r.Bool()
 		case "from":
 			err = from.read(r, texts)
 		case "reply_to_message":
@@ -65,6 +72,9 @@ func (m *Message) read(r *jsonstream.Reader, texts *texts) error {
 		return err
 	})
 	m.From, m.Username = from.id, from.username
+	if inTopic {
+		m.Topic = thread
+	}
 	if from.bot {
 		m.Text = "" // two bots that answer each other would never end
 	}
@@ -117,7 +127,10 @@ func (m *Message) forBot(bot string) (text string, ok bool) {
 		return m.Text, true
 	}
 	if strings.HasPrefix(m.Text, "/") {
-		command, _, _ := strings.Cut(m.Text, " ")
+		command := m.Text
+		if end := strings.IndexAny(command, " \n"); end > 0 {
+			command = command[:end]
+		}
 		_, addressee, named := strings.Cut(command, "@")
 		return m.Text, !named || strings.EqualFold(addressee, bot)
 	}

@@ -2,8 +2,6 @@ package telegram
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -113,66 +111,5 @@ func TestTypingIsShownWhereAnAnswerTakesTime(t *testing.T) {
 	api.until("it is answered", func() bool { return len(api.sent()) == 1 })
 	if made := api.made("sendChatAction"); len(made) != 1 || made[0].Chat != 5 || made[0].Action != "typing" {
 		t.Errorf("%+v", made)
-	}
-}
-
-func TestAKillInTheMiddleOfABatchAnswersNothingTwice(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "offset")
-	kept := offsetFile{path: file}
-	defer kept.close()
-	kept.save("12345", 700_000_003)
-	api := newBotAPI(t)
-	for chat, text := range []string{"answered", "answered too", "new"} {
-		api.write(int64(chat+1), text)
-	}
-	api.startWith(func(p *Poller) { p.OffsetFile = file })
-	api.until("the new one is answered", func() bool { return len(api.sent()) > 0 })
-	if sent := api.sent(); len(sent) != 1 || sent[0] != "new" {
-		t.Errorf("%q", sent)
-	}
-}
-
-func TestTheOffsetOfABatchIsKeptWhileItIsAnswered(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "offset")
-	api := newBotAPI(t)
-	for chat := range 3 {
-		api.write(int64(chat+1), "x")
-	}
-	api.startWith(func(p *Poller) { p.OffsetFile = file })
-	api.until("all are answered", func() bool { return len(api.sent()) == 3 })
-	if got := (&offsetFile{path: file}).load("12345"); got != 700_000_003 {
-		t.Errorf("kept is %d", got)
-	}
-	info, err := os.Stat(file)
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Error(info, err)
-	}
-}
-
-func TestAnOffsetThatIsOldOrOfAnotherBotOrNoneIsNotUsed(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "offset")
-	kept := offsetFile{path: file}
-	defer kept.close()
-	if kept.load("1") != 0 || (&offsetFile{}).load("1") != 0 {
-		t.Error("an offset out of nowhere")
-	}
-	kept.save("1", 5)
-	if kept.load("1") != 5 || kept.load("2") != 0 {
-		t.Error(kept.load("1"), kept.load("2"))
-	}
-	week := time.Now().Add(-7 * 24 * time.Hour)
-	if err := os.Chtimes(file, week, week); err != nil {
-		t.Fatal(err)
-	}
-	if kept.load("1") != 0 {
-		t.Error("an offset of last week hides what the Bot API numbers anew")
-	}
-	for _, text := range []string{"", "x", "1", "1 x", "1 -4"} {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if kept.load("1") != 0 {
-			t.Errorf("%q is no offset", text)
-		}
 	}
 }

@@ -2,9 +2,7 @@ package telegram
 
 import (
 	"errors"
-	"math/rand/v2"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,9 +16,6 @@ import (
 const PollTime = 45 * time.Second
 
 const (
-	mostPause = 60 * time.Second
-	// sendTries is how often a reply is tried before it is given up, so that one message can't hold up the others.
-	sendTries = 6
 	// drainTime bounds what is still done after a stop was asked for.
 	drainTime = 3 * time.Second
 )
@@ -47,16 +42,21 @@ type Poller struct {
 
 	name        string // the bot's, without @
 	offset      int64
+	before      int64 // the offset that an earlier process kept, 0 for none, and as soon as it is passed
 	kept        offsetFile
 	unconfirmed bool
 	lastUpdate  time.Time
+	singly      int // so many getUpdates ask for one update: one of the last batch can't be read
+	unread      int // how often the first update of a batch could not be read
 	refused     refusals
 	told        wire.Told
-	current     int64      // the chat that is answered
-	typing      func()     // showTyping, made once
-	piece, html []byte     // the buffers for a piece of a reply, and for its markup
-	sending     sync.Mutex // held while a reply is on its way
-	handling    sync.Mutex // held while a message is answered, for Between
+	current     *Message      // that is answered
+	typing      func()        // showTyping, made once
+	typed       shower        // keeps it shown
+	typingEvery time.Duration // 0 for typingTime; for tests
+	piece, html []byte        // the buffers for a piece of a reply, and for its markup
+	sending     sync.Mutex    // held while a reply is on its way
+	handling    sync.Mutex    // held while a message is answered, for Between
 }
 
 // Run polls until stop is closed (then it returns nil) or the token is refused (ErrUnauthorized).
@@ -75,7 +75,10 @@ func (p *Poller) Run(stop <-chan struct{}) error {
 	p.typing = p.showTyping
 	p.kept.path = p.OffsetFile
 	defer p.kept.close()
-	p.offset, p.lastUpdate = p.kept.load(p.Bot.number()), time.Now()
+	if !p.takeFile(stop) {
+		return nil
+	}
+	p.lastUpdate = time.Now()
 	if err := p.again(stop, p.introduce); err != nil {
 		return p.end(err, interrupted)
 	}
@@ -112,7 +115,6 @@ func (p *Poller) end(err error, interrupted <-chan struct{}) error {
 		defer watch.Stop()
 		if _, err := p.Bot.Updates(p.offset, 1, 0); err != nil {
 			logline.Warn("the last messages could not be confirmed", "error", err.Error())
-			p.kept.save(p.Bot.number(), p.offset)
 		}
 	}
 	return nil
@@ -128,43 +130,97 @@ func (p *Poller) introduce() error {
 	return err
 }
 
+// takeFile opens the file with the offset; false where stop was closed while another gateway had it.
+func (p *Poller) takeFile(stop <-chan struct{}) bool {
+	for told := false; ; told = true {
+		before, wait := p.kept.open(p.Bot.number())
+		if !wait {
+			p.before = before
+			return true
+		}
+		if !told {
+			const waits = "another gateway of this bot runs from the same folder; this one waits for its end"
+			p.Stats.Failed("conflict", waits)
+			logline.Warn(waits, "file", p.OffsetFile)
+		}
+		if !rest(stop, p.firstPause()) {
+			return false
+		}
+	}
+}
+
 // round makes one getUpdates, which waits up to longest, and answers what it brings.
 func (p *Poller) round(stop <-chan struct{}, longest time.Duration) error {
 	if time.Since(p.lastUpdate) > offsetAge {
 		p.offset, p.lastUpdate = 0, time.Now()
 	}
-	updates, err := p.Bot.Updates(p.offset, sizes.Updates, longest)
+	limit := sizes.Updates
+	if p.singly > 0 {
+		p.singly--
+		limit = 1
+	}
+	updates, err := p.Bot.Updates(p.offset, limit, longest)
 	if err != nil {
+		p.sift(updates, err)
 		return err
 	}
-	p.unconfirmed = false
+	p.unread, p.unconfirmed = 0, false
 	p.Stats.Answered(p.Bot.TLS())
 	for i := range updates {
-		if updates[i].ID < p.offset {
-			continue
-		}
-		if err := p.handle(stop, &updates[i], i < len(updates)-1); err != nil {
+		if err := p.handle(stop, &updates[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// handle answers the message of one update; more tells whether others of the same batch wait.
-func (p *Poller) handle(stop <-chan struct{}, update *Update, more bool) error {
+// sift keeps an update that can't be read from holding up the others for ever: after it was met, updates are fetched one by
+// one, and where it is the first, it is passed over in the end.
+func (p *Poller) sift(updates []Update, err error) {
+	var fault *unreadable
+	if !errors.As(err, &fault) {
+		return
+	}
+	p.singly = sizes.Updates
+	if len(updates) == 1 && updates[0].ID != 0 && (noJSON(err) || errors.Is(err, wire.ErrLong)) { // not a torn connection
+		if p.unread++; p.unread == unreadTries {
+			logline.Error("an update can't be read and is passed over", "update", strconv.FormatInt(updates[0].ID, 10))
+			p.pass(updates[0].ID)
+		}
+	}
+}
+
+// unreadTries is how often an update is asked for that can't be read.
+const unreadTries = 3
+
+// handle answers the message of one update.
+func (p *Poller) handle(stop <-chan struct{}, update *Update) error {
 	p.handling.Lock()
 	defer p.handling.Unlock()
 	if stopped(stop) {
 		return wire.ErrInterrupted
 	}
+	// What was answered before a kill comes again where Telegram did not hear of it. What is numbered otherwise is new: after
+	// a week without updates Telegram numbers them anew, and no clock of a board can tell whether that has gone by.
+	if p.before != 0 && p.before-largestBatch <= update.ID && update.ID < p.before {
+		p.pass(update.ID)
+		return nil
+	}
+	p.before = 0
+	if update.ID < p.offset {
+		return nil
+	}
 	if err := p.receive(stop, &update.Message); err != nil {
 		return err
 	}
-	p.offset, p.unconfirmed, p.lastUpdate = update.ID+1, true, time.Now()
-	if more {
-		p.kept.save(p.Bot.number(), p.offset)
-	}
+	p.pass(update.ID)
 	return nil
+}
+
+// pass goes on behind an update.
+func (p *Poller) pass(update int64) {
+	p.offset, p.unconfirmed, p.lastUpdate = update+1, true, time.Now()
+	p.kept.save(p.Bot.number(), max(p.offset, p.before))
 }
 
 // Between calls do while no message is being answered, so that it may change Access and what Handle does, or close stop.
@@ -193,102 +249,11 @@ func (p *Poller) receive(stop <-chan struct{}, message *Message) error {
 		return p.deliver(stop, message, Reply{Text: refusalText + strconv.FormatInt(message.From, 10) + "."})
 	}
 	p.Stats.Inbound.Add(1)
-	p.current = message.Chat
+	p.current = message
 	reply := p.Handle(message, p.typing)
+	p.typed.end()
 	if reply.Text == "" && stopped(stop) {
 		return wire.ErrInterrupted // the answer was interrupted: it is asked for again after the restart
 	}
 	return p.deliver(stop, message, reply)
-}
-
-func (p *Poller) showTyping() {
-	if err := p.Bot.Typing(p.current); err != nil {
-		logline.Warn("that it types could not be shown", "error", err.Error())
-	}
-}
-
-func (p *Poller) firstPause() time.Duration {
-	if p.FirstPause > 0 {
-		return p.FirstPause
-	}
-	return time.Second
-}
-
-// again does work until it succeeds, is interrupted or can't ever succeed, with growing pauses between.
-func (p *Poller) again(stop <-chan struct{}, work func() error) error {
-	pause := p.firstPause()
-	deleted := false
-	for {
-		err := work()
-		already := p.told.Already(err)
-		if err == nil || errors.Is(err, wire.ErrInterrupted) {
-			return err
-		}
-		p.Stats.Errors.Add(1)
-		state := "error"
-		switch code(err) {
-		case 401, 404: // 404 is what the Bot API says to a path whose token has no valid form
-			p.Stats.Failed("unauthorized", err.Error())
-			return ErrUnauthorized
-		case 409:
-			state = "conflict"
-			if strings.Contains(err.Error(), "webhook") && !deleted { // whoever sets it again and again is not fought
-				deleted = true
-				if gone := p.Bot.DeleteWebhook(); gone == nil {
-					logline.Info("a webhook stood in the way of getUpdates and was deleted")
-					continue
-				}
-			}
-		}
-		p.Stats.Failed(state, err.Error())
-		rests := wait(err, &pause)
-		if !already {
-			logline.Warn("the Bot API is tried again", "error", err.Error(), "after", rests.Round(time.Millisecond).String())
-		}
-		if !rest(stop, rests) {
-			return wire.ErrInterrupted
-		}
-	}
-}
-
-// code is the Bot API's error code, 0 where the error is another one.
-func code(err error) int {
-	var failure *Failure
-	if errors.As(err, &failure) {
-		return failure.Code
-	}
-	return 0
-}
-
-// wait is how long to rest after err: what the API asks for, else pause, which doubles, with up to a quarter taken off by
-// chance so that many gateways don't come back at the same moment.
-func wait(err error, pause *time.Duration) time.Duration {
-	var failure *Failure
-	if errors.As(err, &failure) && failure.RetryAfter > 0 {
-		return time.Duration(failure.RetryAfter) * time.Second
-	}
-	now := *pause
-	*pause = min(2*now, mostPause)
-	return now - rand.N(now/4)
-}
-
-func stopped(stop <-chan struct{}) bool {
-	select {
-	case <-stop:
-		return true
-	default:
-		return false
-	}
-}
-
-// rest sleeps; false where stop was closed meanwhile.
-func rest(stop <-chan struct{}, length time.Duration) bool {
-	timer := time.NewTimer(length)
-	defer timer.Stop()
-	select {
-	case <-stop:
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -15,8 +15,10 @@ var (
 	errHead  = errors.New("the server's answer is not HTTP/1.1")
 	errLong  = errors.New("the head of the server's answer is too long")
 	errChunk = errors.New("the body of the server's answer is broken")
-	errBody  = errors.New("the body of the server's answer is too long")
 )
+
+// ErrLong is what reading a body ends with that is longer than any that the gateway asks for.
+var ErrLong = errors.New("the body of the server's answer is too long")
 
 // head is what the gateway needs to know of an answer before its body.
 type head struct {
@@ -257,7 +259,7 @@ type bounded struct {
 
 func (b *bounded) Read(to []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, errBody
+		return 0, ErrLong
 	}
 	n, err := b.in.Read(to[:min(int64(len(to)), b.left)])
 	b.left -= int64(n)
