@@ -126,6 +126,9 @@ func (p *parser) section(path string, members map[string]func(path string) error
 			return p.Fault(path + key + " stands twice")
 		}
 		seen[key] = true
+		if null, err := p.Null(); null || err != nil { // as PicoClaw writes an empty list
+			return named(path+key, err)
+		}
 		return named(path+key, read(path+key))
 	})
 }

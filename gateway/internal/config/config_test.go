@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -70,6 +71,29 @@ func TestWhoIsLetInIsAListOfNumbersAndNames(t *testing.T) {
 	} {
 		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), wanted) {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestNullIsAsGoodAsNothing(t *testing.T) {
+	config, err := Parse([]byte(`{"channels":{"telegram":{"enabled":true,"token":"t","token_file":null,"allow_from":null,"proxy":null,"base_url":null}},
+		"agents":null,"providers":{"openai":{"api_base":null,"proxy":null}},"gateway":{"host":null,"port":null}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := Parse([]byte(`{"channels":{"telegram":{"enabled":true,"token":"t"}}}`))
+	if err != nil || !reflect.DeepEqual(config, plain) {
+		t.Errorf("%+v instead of %+v, %v", config, plain, err)
+	}
+	if _, err := Parse([]byte(`{"gateway":nul}`)); err == nil || !strings.Contains(err.Error(), "gateway: null is expected") {
+		t.Error(err)
+	}
+}
+
+func TestAFileWithoutAnEndIsNoSecret(t *testing.T) {
+	for _, path := range []string{"/dev/zero", t.TempDir()} {
+		if _, _, err := Secret("", path); err == nil {
+			t.Errorf("%s holds a secret", path)
 		}
 	}
 }

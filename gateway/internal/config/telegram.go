@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -62,7 +63,12 @@ func Secret(value, file string) (secret, warning string, err error) {
 	if value != "" || file == "" {
 		return value, "", nil
 	}
-	text, err := os.ReadFile(file)
+	opened, err := os.Open(file)
+	if err != nil {
+		return "", "", err
+	}
+	defer opened.Close()
+	text, err := io.ReadAll(io.LimitReader(opened, maxString+1)) // it may be one without an end, such as /dev/zero
 	if err != nil {
 		return "", "", err
 	}
