@@ -14,6 +14,7 @@ from invoke.tasks import task
 from deploy.cli.ending import command
 from deploy.cli.options import help_for
 from deploy.cli.wording import PROGRAM
+from deploy.emulator.machines import stand_for
 from deploy.model.board import Board
 
 
@@ -59,6 +60,7 @@ def show(context: Context, board: str, json: bool = False) -> int:
         ("prefix", found.prefix),
         ("limits", " ".join(f"{name}={value}" for name, value in found.limits.environment().items())),
         ("tags", " ".join(found.tags)),
+        *_emulated(found),
         *[("note", note) for note in found.notes],
         *[("source", source) for source in found.sources],
     ]
@@ -136,6 +138,12 @@ def probe(
     return 0
 
 
+def _emulated(board: Board) -> list[tuple[str, str]]:
+    stand = stand_for(board)
+    missing = [("not told by that", each) for each in stand.not_covered]
+    return [("emulated by", stand.machine or stand.why_none), *missing]
+
+
 def ram(board: Board) -> str:
     """The RAM, with what Linux sees of it where that is less."""
     whole = f"{board.ram_kib // 1024} MiB"
@@ -151,7 +159,8 @@ def login(board: Board) -> str:
 def document(board: Board) -> dict[str, object]:
     """One board as JSON (docs/json.md), without where its user keeps token and key: that is nobody else's business."""
     about = {name: value for name, value in asdict(board).items() if not name.endswith(("_command", "_keyring"))}
-    return about | {"target": str(board.target), "limits": board.limits.environment()}
+    own = {"target": str(board.target), "limits": board.limits.environment(), "emulated": asdict(stand_for(board))}
+    return about | own
 
 
 def collection() -> Collection:

@@ -19,7 +19,6 @@ from deploy.emulator.kept import KeptBoard
 from deploy.emulator.switches import NAMES, parse
 from deploy.emulator.user_lands import USER_LANDS, user_land_called
 from deploy.errors import UsageError
-from deploy.model.board import Board
 from deploy.model.units import KIB
 from deploy.report import silent
 
@@ -74,20 +73,11 @@ def up(
         return 0
     rows = [(name.replace("_", " "), str(value)) for name, value in document(running).items() if name != "facts"]
     screen.pairs(f"{running.name} is up", [*rows, *running.facts.items()])
-    if running.machine:
-        screen.say(_not_covered(found))
     screen.say(
         f"Log in by hand: ssh -p {running.port} -i {running.key_file} -o UserKnownHostsFile={running.known_hosts_file} "
         f"{running.user}@{running.address} uname -a"
     )
     return 0
-
-
-def _not_covered(board: Board) -> str:
-    from deploy.emulator.machines import machine_for, not_covered
-
-    missing = "; ".join(not_covered(board, machine_for(board.target)))
-    return f"What this does not tell about a real {board.name}: {missing}."
 
 
 @task(name="list", default=True, help=help_for("json"), auto_shortflags=False)

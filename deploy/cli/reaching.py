@@ -99,7 +99,7 @@ def seat(board_name: str, host_text: str, *, emulate: bool = False, keep: bool, 
 
 def bring_up(board: Board, screen: Shows, *, emulate: bool, wanted: Wanted | None = None) -> KeptBoard:
     """The board on this machine, brought up where it is not, with progress. Raises what `emulated.up` raises."""
-    from deploy.emulator import emulated, loopback
+    from deploy.emulator import emulated, loopback, machines
 
     if not emulate:
         if loopback.status(board.name) is None:
@@ -114,6 +114,8 @@ def bring_up(board: Board, screen: Shows, *, emulate: bool, wanted: Wanted | Non
         up = emulated.up(board, wanted, observer)
         detail = f"{up.machine}; {up.facts.get('kernel', '')}, which sees {up.facts.get('memory that Linux sees', '')}"
         observer.finished(StepRecord("Emulate", None, detail, time.monotonic() - began_s, 0))
+    missing = "; ".join(machines.stand_for(board).not_covered)
+    screen.say(f"What this does not tell about a real {board.name}: {missing}.")
     return up
 
 

@@ -145,7 +145,22 @@ _AMD64 = Machine(
 
 MACHINES = (_RISCV64, _ARM64, _ARMV7, _MIPSLE, _AMD64)
 
-_EVERYWHERE = ("the vendor's kernel and its drivers", "errata and speed of the board's own CPU")
+_EVERYWHERE = (
+    "the vendor's kernel and its drivers",
+    "errata and speed of the board's own CPU, and cores beside its first",
+)
+"""QEMU gives a machine one CPU unless told otherwise (qemu-system(1), -smp)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Which emulated machine stands for a board, for people."""
+
+    machine: str
+    """Its title; "" where there is none."""
+    why_none: str
+    not_covered: tuple[str, ...]
+    """What a run on it does not tell about the real board."""
 
 
 def machine_called(name: str) -> Machine:
@@ -173,7 +188,20 @@ def machine_for(target: Target) -> Machine:
 
 def not_covered(board: Board, machine: Machine) -> tuple[str, ...]:
     """What a run on `machine` does not tell about the real `board`, for people."""
-    own: tuple[str, ...] = ()
+    own: list[str] = []
     if board.target.goarch == "arm" and not board.target.variant.startswith("7"):
-        own = (f"that the CPU is an ARMv{board.target.variant[:1]}: the emulated kernel and CPU are ARMv7",)
+        own.append(f"that the CPU is an ARMv{board.target.variant[:1]}: the emulated kernel and CPU are ARMv7")
+    if "softfloat" in board.target.variant:
+        own.append("that the CPU has no FPU: the emulated one has, and leaves it idle")
     return (*own, *_EVERYWHERE)
+
+
+def stand_for(board: Board) -> Stand:
+    """Which machine stands for `board`, and what that leaves open; or why there is none."""
+    if board.connection == "loopback":
+        return Stand("", "it is this machine itself", ())
+    try:
+        machine = machine_for(board.target)
+    except Unsupported as refused:
+        return Stand("", str(refused), ())
+    return Stand(machine.title, "", not_covered(board, machine))

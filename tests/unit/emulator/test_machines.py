@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy import catalogue
-from deploy.emulator.machines import MACHINES, Machine, machine_called, machine_for, not_covered
+from deploy.emulator.machines import MACHINES, Machine, Stand, machine_called, machine_for, not_covered, stand_for
 from deploy.errors import Unsupported, UsageError
 from deploy.model.board import Board
 from deploy.model.target import ELF_OF_GOARCH, Target
@@ -68,6 +68,17 @@ def test_an_armv6_board_is_told_that_its_kernel_is_armv7() -> None:
     assert "ARMv6" in not_covered(zero, machine_for(zero.target))[0]
     seven = dataclasses.replace(zero, target=Target("arm", "7"))
     assert not any("ARMv" in each for each in not_covered(seven, machine_for(seven.target)))
+
+
+def test_a_board_without_an_fpu_is_told_that_its_machine_has_one() -> None:
+    router = next(board for board in BOARDS if board.name == "openwrt-mt7621")
+    assert "no FPU" in not_covered(router, machine_for(router.target))[0]
+    hard = dataclasses.replace(router, target=Target("mipsle", "hardfloat"))
+    assert not any("FPU" in each for each in not_covered(hard, machine_for(hard.target)))
+
+
+def test_the_loopback_board_is_stood_for_by_no_machine() -> None:
+    assert stand_for(catalogue.board("local")) == Stand("", "it is this machine itself", ())
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
