@@ -29,7 +29,8 @@ MIRROR_VARIABLE = "SLIMDEPLOY_DEBIAN_MIRROR"
 
 _KEYRINGS = tuple(Path(f"/usr/share/keyrings/debian-archive-keyring.{ending}") for ending in ("pgp", "gpg"))
 _UPDATE_S = 300.0
-_ASK_S = 60.0
+_ASK_S = 300.0
+"""A second on an idle machine; APT reads tens of megabytes of lists first, which a busy one takes minutes for."""
 _DOWNLOAD_S = 1800.0
 
 # Debian's names for a release that move on: the same archive under another address. A mirror that is in the middle of
@@ -181,19 +182,25 @@ class Packages:
         return self._tool("apt-get", "-q", *arguments, deadline_s=deadline_s)
 
     def _tool(self, program: str, *arguments: str, deadline_s: float = _ASK_S) -> subprocess.CompletedProcess[str]:
-        try:
-            return subprocess.run(
-                (program, *self._settings(), *arguments),
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=deadline_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ImageFailed(f"{program} did not end within {deadline_s:g} s") from error
+        return _ended(program, *self._settings(), *arguments, deadline_s=deadline_s, environment=self._environment())
+
+
+def _ended(
+    program: str, *arguments: str, deadline_s: float = _ASK_S, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            (program, *arguments),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=deadline_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ImageFailed(f"{program} did not end within {deadline_s:g} s") from error
 
 
 def packages_for(folder: Path, suite: str, architecture: str) -> Packages:
@@ -217,15 +224,7 @@ def packages_for(folder: Path, suite: str, architecture: str) -> Packages:
 def _host_mirror() -> str:
     # Where the lists were never fetched, as in a fresh container, only the addresses are known.
     for more in ((), ("--no-release-info",)):
-        listed = subprocess.run(
-            ("apt-get", "indextargets", *more, "--format", _TARGETS, "Created-By: Packages"),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_ASK_S,
-            check=False,
-        )
+        listed = _ended("apt-get", "indextargets", *more, "--format", _TARGETS, "Created-By: Packages")
         for line in listed.stdout.splitlines():
             origin, _, address = line.partition("|")
             if (origin == "Debian" or address.rstrip("/").endswith("/debian")) and "security" not in address:

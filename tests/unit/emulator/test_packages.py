@@ -265,3 +265,9 @@ def test_the_mirror_is_that_of_the_machines_own_apt(
             packages_for(tmp_path / "apt", "trixie", "riscv64")
     else:
         assert packages_for(tmp_path / "apt", "trixie", "riscv64").mirror == expected
+
+
+def test_a_tool_that_does_not_end_is_told_of_and_ended(tmp_path: Path) -> None:
+    with pytest.raises(ImageFailed, match=r"sh did not end within 0\.2 s"):
+        packages._ended("sh", "-c", f"echo $$ >{tmp_path}/pid; exec sleep 60", deadline_s=0.2)
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
