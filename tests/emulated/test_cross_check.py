@@ -91,7 +91,7 @@ def test_a_script_of_another_hand_sees_what_our_sampler_sees(board: Transport) -
     pid = int(board.run(Script("whose PID", f"cat {layout.pid_file}\n", changes=False)).stdout.split()[0])
 
     def ours() -> Observation:
-        return observe(board, Subject(layout, None, None), Pace(steady=3, interval_s=0.1, settle_s=5))
+        return observe(board, Subject(layout, None, None), Pace(steady=3, interval_s=0.1, settle_s=60))
 
     theirs, seen = both(lambda: by_hand(board, pid), ours)
     samples = [look for look in seen.looks if isinstance(look, Sample)]

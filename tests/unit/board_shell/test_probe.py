@@ -336,9 +336,9 @@ def test_ten_megabytes_of_anything_are_read_in_a_moment_and_kept_small() -> None
         "os": "PRETTY_NAME=" + "\x1b" * 10_000_000,
     }
     for section, body in flood.items():
-        began = time.monotonic()
+        began = time.process_time()  # what others do on this machine is no fault of the parser's
         found = parse_probe(FRAMING, answer(**{section: body}))
-        assert time.monotonic() - began < 5, section
+        assert time.process_time() - began < 5, section
         assert sum(map(len, texts(found))) < 200_000, section
 
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,10 +31,17 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> LocalTransport:
 
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
-        time.sleep(0.2)
+    with python("pass") as process:
         yield process
         process.kill()
+
+
+def python(first: str) -> subprocess.Popen[bytes]:
+    """A Python process that has done what comes first, and sleeps."""
+    program = f"import pathlib, time; {first}; print(flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline() == b"\n"
+    return process
 
 
 def ticks_of(pid: int) -> int:
@@ -65,10 +71,8 @@ def test_a_look_is_what_the_kernel_says(shell: LocalTransport, sleeper: subproce
 
 
 def test_a_name_with_brackets_blanks_and_newlines_shifts_no_field(shell: LocalTransport, tmp_path: Path) -> None:
-    program = "import time,pathlib; pathlib.Path('/proc/self/comm').write_text('a) R 1 (\\nx) 9'); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", program]) as process:
+    with python("pathlib.Path('/proc/self/comm').write_text('a) R 1 (\\nx) 9')") as process:
         try:
-            time.sleep(0.3)
             assert "\n" in Path(f"/proc/{process.pid}/comm").read_text().rstrip("\n")
             look, _ = said_by(shell, 2, process.pid)
             assert isinstance(look, Glimpse) and look.process == Process(process.pid, ticks_of(process.pid))
@@ -100,7 +104,7 @@ def test_another_process_with_the_same_pid_is_not_taken_for_it(sleeper: subproce
 
 def test_a_process_that_ended_and_a_zombie_are_not_there(shell: LocalTransport) -> None:
     with subprocess.Popen(["true"]) as zombie:
-        time.sleep(0.2)
+        os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is there until we ask how
         assert isinstance(said_by(shell, 1, zombie.pid)[0], NotThere)
         zombie.wait()
         assert isinstance(said_by(shell, 1, zombie.pid)[0], NotThere)
