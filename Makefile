@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check check-windows race fuzz bench clean
+.PHONY: demo test check check-python check-gateway check-windows race fuzz bench clean
 
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -13,13 +13,18 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	cd gateway && ../$(BIN)/go test ./...
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadgroup
 
-check: $(VENV)/installed-dev
+# Two halves, for make -j2: one runs on one CPU, the other compiles most of the time.
+check: check-python check-gateway
+
+check-python: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check-gateway: $(VENV)/installed
 	cd gateway && ../$(BIN)/go vet ./... && ../$(BIN)/go vet -tags "telegram smallbuf pprof" ./...
 	cd gateway && ../$(BIN)/go run $(STATICCHECK) ./... && ../$(BIN)/go run $(STATICCHECK) -tags "telegram smallbuf pprof" ./...
 	cd gateway && unformatted="$$(../$(BIN)/go fmt ./...)"; test -z "$$unformatted" || { echo "go fmt changed: $$unformatted"; exit 1; }

@@ -5,16 +5,40 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from program import Slimdeploy
 
 
 def pytest_configure() -> None:
-    """A run in the background of a shell without job control begins with Ctrl-C ignored; tests send it."""
+    """A run in the background of a shell without job control begins with Ctrl-C ignored; tests send it.
+
+    Hypothesis times each example; on a busy machine that tells nothing, and pytest-timeout ends what hangs.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    settings.register_profile("whatever the machine does", settings(), deadline=None)
+    settings.load_profile("whatever the machine does")
+
+
+LONGEST_FIRST = (
+    *("emulated/test_services.py", "emulated/test_swap.py", "emulated/test_power_cuts.py", "emulated/test_deploy.py"),
+    *("emulated/", "loopback/", "ssh/", "traps/"),
+)
+"""The files whose tests take longest: a worker that gets one last keeps all others waiting."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first; see `--dist loadgroup` in the Makefile, which keeps this order."""
+    items.sort(key=lambda item: _rank(item.path.relative_to(Path(__file__).parent).as_posix(), LONGEST_FIRST))
+
+
+def _rank(path: str, order: Sequence[str]) -> int:
+    return next((number for number, start in enumerate(order) if path.startswith(start)), len(order))
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Images of emulated machines, made once for all workers of a run; and machines, two at a time at most."""
+"""Images of emulated machines, made once for all workers of a run; and machines, some at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from emulated_board import EmulatedBoard, ImageOf, gone, slot
+from emulated_board import EmulatedBoard, ImageOf, each_of, gone, slot
 
 from deploy.emulator import qemu
 from deploy.emulator.images import image_for
@@ -56,14 +56,24 @@ def image_of(emulated_cache: Path) -> ImageOf:
     return find
 
 
-@pytest.fixture(scope="module", params=["riscv64", "arm64", "armv7", "mipsle"])
+@pytest.fixture(scope="session", params=each_of("riscv64", "arm64", "armv7", "mipsle"))
 def board(request: pytest.FixtureRequest, image_of: ImageOf, emulated_cache: Path) -> Iterator[EmulatedBoard]:
-    """A board of 64 MiB of each architecture, for all tests of a file; its end is a test too."""
-    image = image_of(request.param)
+    """A board of 64 MiB of each architecture, for all tests that leave it as it was; its end is a test too."""
+    yield from a_board(request.param, image_of, emulated_cache)
+
+
+@pytest.fixture
+def new_board(image_of: ImageOf, emulated_cache: Path) -> Iterator[EmulatedBoard]:
+    """A riscv64 board of 64 MiB for one test alone, which may leave it as it likes."""
+    yield from a_board("riscv64", image_of, emulated_cache)
+
+
+def a_board(machine: str, image_of: ImageOf, emulated_cache: Path) -> Iterator[EmulatedBoard]:
+    image = image_of(machine)
     with slot(emulated_cache):
         folder = Path(tempfile.mkdtemp(prefix="emulated-"))
         try:
-            made = EmulatedBoard(folder / "board", request.param, image)
+            made = EmulatedBoard(folder / "board", machine, image)
             try:
                 yield made
                 children = made.qemu

@@ -14,7 +14,7 @@ import asyncssh
 import pytest
 from emulated_board import TOKEN, EmulatedBoard, children, connections, gone, listening, slot, started
 
-pytestmark = pytest.mark.install_check
+pytestmark = [pytest.mark.install_check, pytest.mark.timeout(600)]
 
 LOOPBACK = "0100007F"
 UNAME = {"riscv64": "riscv64", "arm64": "aarch64", "armv7": "armv7l", "mipsle": "mips"}

@@ -13,11 +13,7 @@ from emulated_board import EmulatedBoard
 from program import Slimdeploy
 from servers import make_key, needs
 
-pytestmark = [
-    pytest.mark.install_check,
-    pytest.mark.timeout(600),
-    pytest.mark.parametrize("board", ["riscv64"], indirect=True, scope="module"),
-]
+pytestmark = [pytest.mark.install_check, pytest.mark.timeout(600)]
 
 PASSWORD = "licheerv 1234"
 
@@ -65,8 +61,9 @@ def states(document: dict[str, object]) -> dict[str, str]:
 
 
 def test_a_new_board_becomes_ready_by_one_command_and_stays_so(
-    board: EmulatedBoard, slimdeploy: Slimdeploy, private_home: Path
+    new_board: EmulatedBoard, slimdeploy: Slimdeploy, private_home: Path
 ) -> None:
+    board = new_board
     kernel = board.run("uname -m").out.strip()
     assert kernel == "riscv64"
     made_new(board)

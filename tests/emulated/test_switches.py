@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from emulated_board import ImageOf, slot
+from login import run
 from program import Ended, Slimdeploy
 
 from deploy import catalogue
 from deploy.emulator import emulated
+from deploy.emulator.kept import KeptBoard
 from deploy.emulator.machines import machine_for
 from deploy.emulator.switches import NAMES
 
@@ -32,10 +36,11 @@ TAKEN = {
 """What is switched on a board that is deployed to all the same, and what Start says then."""
 
 REFUSED = {
-    "no-sha256sum": "the board has neither sha256sum nor openssl",
-    "flash-left=2MiB": "KiB free, the release needs",
-    "clock-1970": "the board's clock says 1970-01-01",
+    "flash-left=2MiB": ("KiB free, the release needs", "rm /filler"),
+    "no-sha256sum": ("the board has neither sha256sum nor openssl", "ln -s busybox /usr/bin/sha256sum"),
+    "clock-1970": ("the board's clock says 1970-01-01", "date -s @{now}"),
 }
+"""What a board with all of them says one after the other, and what cures it on the board."""
 
 
 @dataclass
@@ -56,10 +61,10 @@ class Desk:
         self._image_of, self._slimdeploy = image_of, slimdeploy
         self.up: set[str] = set()
 
-    def board(self, name: str, switches: str) -> Board:
+    def board(self, name: str, switches: str, *more: str) -> Board:
         self._image_of(machine_for(catalogue.board(name).target).name)
         self.up.add(name)
-        up = self._slimdeploy("emulate.up", "--board", name, "--switches", switches, timeout_s=300)
+        up = self._slimdeploy("emulate.up", "--board", name, "--switches", switches, *more, timeout_s=300)
         assert up.code == 0, up.err
         return Board(name, self._slimdeploy)
 
@@ -78,6 +83,12 @@ def desk(private_home: Path, emulated_cache: Path, image_of: ImageOf, slimdeploy
                 emulated.down(name)
 
 
+def here(name: str) -> KeptBoard:
+    found = emulated.status(name)
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize("how", TAKEN)
 def test_a_board_is_deployed_to(how: str, desk: Desk) -> None:
     name, switches, said, more = TAKEN[how]
@@ -92,15 +103,53 @@ def test_a_board_is_deployed_to(how: str, desk: Desk) -> None:
         assert (refused.code, "which is mounted noexec" in " ".join(refused.err.split())) == (4, True), refused.err
 
 
-@pytest.mark.parametrize("switch", REFUSED)
-def test_or_refused_with_the_sentence_for_it_and_nothing_is_left_there(switch: str, desk: Desk) -> None:
-    board = desk.board(RISCV, switch)
-    refused = board.deploy()
-    assert refused.code == 4, refused.out
-    said = " ".join(refused.err.split())
-    assert REFUSED[switch] in said and "cure: " in said, said
-    nothing = board.slimdeploy("status", "--board", RISCV, "--emulate")
-    assert "no gateway is installed" in nothing.err
+def test_or_refused_with_the_sentence_for_it_until_it_is_cured(desk: Desk) -> None:
+    board = desk.board(RISCV, ",".join(REFUSED))
+    for sentence, cure in REFUSED.values():
+        refused = board.deploy()
+        assert refused.code == 4, refused.out
+        said = " ".join(refused.err.split())
+        assert sentence in said and "cure: " in said, said
+        nothing = board.slimdeploy("status", "--board", RISCV, "--emulate")
+        assert "no gateway is installed" in nothing.err
+        run(here(RISCV), cure.format(now=int(time.time())))
+    taken = board.deploy()
+    assert taken.code == 0, taken.err
+
+
+def test_a_board_has_the_memory_the_flash_and_the_link_that_were_asked_for(desk: Desk) -> None:
+    asked = {"memory": "48MiB", "disk": "24MiB", "latency": "150ms", "bandwidth": "2mbit"}
+    flags = [word for name, value in asked.items() for word in (f"--{name}", value)]
+    board = desk.board(RISCV, "no-cgroup", *flags)
+    listed = board.slimdeploy("emulate.list", "--json").document["boards"]
+    (facts,) = (each["facts"] for each in listed if each["board"] == RISCV)
+    up = here(RISCV)
+    seen_kib = int(run(up, "sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo"))
+    assert 48 * 1024 <= seen_kib < 51 * 1024
+    assert facts["memory that Linux sees"] == f"{seen_kib} kB" and facts["flash"] == "24 MiB"
+    assert run(up, "cat /sys/class/block/vda/size") == str(24 * 2048), "in sectors of 512 bytes"
+    assert float(facts["time to login"].removesuffix(" s")) > 0
+
+    began_s = time.monotonic()
+    with socket.create_connection((up.address, up.port), 10) as connection:
+        assert connection.recv(4) == b"SSH-"
+    assert time.monotonic() - began_s >= 0.15
+    kib = 256
+    began_s = time.monotonic()
+    assert run(up, f"dd if=/dev/zero bs=1024 count={kib} 2>/dev/null | tr '\\0' x").count("x") == kib * 1024
+    assert time.monotonic() - began_s >= kib * 1024 * 8 / 2e6, "through 2 Mbit/s"
+
+    assert board.slimdeploy("emulate.up", "--board", RISCV, *flags, "--switches", "no-cgroup").code == 0, "as it is"
+    other = board.slimdeploy("emulate.up", "--board", RISCV, "--memory", "64MiB")
+    assert (other.code, "is up already, with another memory" in " ".join(other.err.split())) == (2, True), other.err
+    last = board.slimdeploy("emulate.console", "--board", RISCV, "--lines", "1")
+    assert last.code == 0 and last.out.strip() == "slimdeploy: the SSH server listens", last.out
+    whole = board.slimdeploy("emulate.console", "--board", RISCV, "--lines", "1000")
+    assert len(whole.out.splitlines()) > 3 and whole.out.endswith(last.out)
+    down = board.slimdeploy("emulate.down", "--board", RISCV)
+    assert down.code == 0 and "no process and no file" in down.out
+    gone = board.slimdeploy("emulate.console", "--board", RISCV)
+    assert (gone.code, "is not up" in gone.err) == (2, True), gone.err
 
 
 def test_every_switch_is_tried_here() -> None:
