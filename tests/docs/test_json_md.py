@@ -37,6 +37,7 @@ from deploy.cli import (
 from deploy.cli.contender import Contender
 from deploy.cli.dry_run import show_rehearsal
 from deploy.cli.ending import problem_document
+from deploy.cli.going_back import Gone
 from deploy.cli.reaching import Place
 from deploy.emulator.image import NAMES, Image
 from deploy.emulator.kept import KeptBoard
@@ -199,12 +200,12 @@ def test_a_problem() -> None:
 def test_status_of_nothing_of_a_silent_process_and_of_a_gateway(tmp_path: Path) -> None:
     layout = Layout(str(tmp_path / "prefix"))
     asked = LocalTransport()
-    nothing = service._status_rows(asked, layout, "detached")
+    nothing = service.status_rows(asked, layout, "detached")
     assert not nothing["running"]
     Path(layout.run).mkdir(parents=True)
     ticks = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     Path(layout.pid_file).write_text(f"{os.getpid()} {ticks}\n", encoding="ascii")
-    silent = service._status_rows(asked, layout, "detached")
+    silent = service.status_rows(asked, layout, "detached")
     assert silent["running"] and silent["health"] == "no answer"
     said = {"status": "ok", "version": "1", "pid": 1, "uptime_s": 1, "inbound": 1, "outbound": 1, "refused": 0}
     said |= {"errors": 0, "telegram": {"state": "ok", "tls_version": "TLS 1.3", "tls_cipher": "X", "detail": ""}}
@@ -212,7 +213,7 @@ def test_status_of_nothing_of_a_silent_process_and_of_a_gateway(tmp_path: Path) 
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\necho '{json.dumps(said)}'\n", encoding="ascii")
     program.chmod(0o755)
-    answering = service._status_rows(asked, layout, "detached")
+    answering = service.status_rows(asked, layout, "detached")
     assert answering["received"] == 1
     agrees("status", {"board": "b", "host": "h"} | nothing | silent | answering)
 
@@ -240,7 +241,7 @@ def test_releases_and_the_way_back(private_home: Path) -> None:
     release = HeldRelease("0123456789abcdef", "0123456789abcdef" * 4, 5, 1_760_000_000, ("config.json",), "systemd")
     held, place = Held((release,), release.release_id, "", runs=True), Place(BOARD, Host("board"))
     agrees("releases", releases.listing(held, place))
-    document = releases.way_back(place, held, release, PROCESS, ["config.json"]) | {"seconds": 2.5}
+    document = Gone(held, release, PROCESS, ("config.json",)).document(place) | {"seconds": 2.5}
     agrees("rollback", document)
     assert "scripts" in told(section("rollback"))  # of a dry run
 
