@@ -64,7 +64,7 @@ def build_command(source: Source, target: Target, toolchain: Toolchain, version:
     tags = ("-tags", ",".join(source.tags)) if source.tags else ()
     environment = {
         "CGO_ENABLED": "0",
-        "GOCACHE": os.environ.get("GOCACHE") or str(_cache() / "go-build"),
+        "GOCACHE": gocache(),
         "GOENV": "off",
         "GOEXPERIMENT": "",
         "GOFLAGS": "",
@@ -84,6 +84,11 @@ def linking(goarch: str) -> str:
     """The linker's flags that every build for an architecture has: stripped, and without empty space."""
     rounded = ROUNDED_TO.get(goarch)
     return f"-s -w -R {rounded}" if rounded else "-s -w"
+
+
+def gocache() -> str:
+    """The folder in which the Go command keeps what it has compiled."""
+    return os.environ.get("GOCACHE") or str(_cache() / "go-build")
 
 
 def _plain_variant(target: Target) -> dict[str, str]:

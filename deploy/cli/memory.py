@@ -10,7 +10,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deploy.cli import compare, history, ladder, options, reaching, watch
+from deploy.cli import bench, compare, history, ladder, options, profile, reaching, watch
 from deploy.cli.claims import Claim, Claimed, claim, document_of, strangers_claim
 from deploy.cli.ending import command
 from deploy.cli.options import MOST_MESSAGES, help_for
@@ -207,6 +207,8 @@ def collection() -> Collection:
         idle,
         live,
         watch.watching,
+        bench.bench,
+        profile.profile,
         ladder.ladder,
         compare.compare,
         history.history,

@@ -185,12 +185,17 @@ def connect(
 
 def installed(transport: Transport, place: Place, prefix: str = "") -> Location:
     """Where the gateway lies on this host, and who keeps it. Raises UsageError where none is installed."""
+    found = located(transport, place, prefix)
+    if found is None:
+        raise UsageError(f"no gateway is installed on {transport.host} ({PROGRAM} deploy {place.flags} first)")
+    return found
+
+
+def located(transport: Transport, place: Place, prefix: str = "") -> Location | None:
+    """As `installed`, but None where none is."""
     prefix = options.prefix(prefix)
     framing = Framing.new()
     completed = transport.run(locate_script(prefix or place.board.prefix, framing))
     if completed.exit_status != 0:
         raise CommandFailed("the board's shell did not answer", transport.host, exit_status=completed.exit_status)
-    found = parse_location(framing, completed.stdout)
-    if found is None:
-        raise UsageError(f"no gateway is installed on {transport.host} ({PROGRAM} deploy {place.flags} first)")
-    return found
+    return parse_location(framing, completed.stdout)

@@ -30,6 +30,10 @@ _OPEN = {
 
 REQUIRED_LIVE = (*REQUIRED, "did_the_work")
 
+REQUIRED_BENCH = (*REQUIRED, "did_the_work", "phases_told", "phases_agree")
+
+_REQUIRED_OF = {"live": REQUIRED_LIVE, "bench": REQUIRED_BENCH}
+
 
 def judge(reading: Reading, budget: Budget) -> Verdict:
     """The verdict on `reading`. A reason of NOT MEASURED names the missing proof and holds no figure.
@@ -43,7 +47,7 @@ def judge(reading: Reading, budget: Budget) -> Verdict:
 
     missing = [proof.detail for proof in reading.evidence if proof.required and not proof.ok]
     present = {proof.name for proof in reading.evidence}
-    required = REQUIRED_LIVE if reading.kind == "live" else REQUIRED
+    required = _REQUIRED_OF.get(reading.kind, REQUIRED)
     missing += [f"the proof {name!r} was never asked for" for name in required if name not in present]
     if missing:
         others = len(missing) - 1

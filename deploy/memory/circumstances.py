@@ -1,6 +1,6 @@
-"""Knows what is worth showing beside a reading's proofs and never decides: ceiling, container, instances, huge pages.
+"""Knows what is worth showing beside a reading's proofs: ceiling, container, instances, huge pages.
 
-The proofs themselves are evidence.py's.
+The other proofs are evidence.py's.
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ _NO_CEILING = 1 << 62
 _MOST_DIGITS = 20
 
 
-def circumstances(last: Observation, steady: Sequence[Sample]) -> tuple[Evidence, ...]:
-    """What the last sample set shows of the process's surroundings, none of it required."""
-    return _ceiling(last), _container(last, steady), _instances(last), _huge_pages(steady)
+def circumstances(last: Observation, steady: Sequence[Sample], hard_bytes: int | None) -> tuple[Evidence, ...]:
+    """What the last sample set shows of the process's surroundings; only a ceiling that is claimed is required."""
+    return _ceiling(last, hard_bytes), _container(last, steady), _instances(last), _huge_pages(steady)
 
 
-def _ceiling(last: Observation) -> Evidence:
-    """The hard ceiling is shown; no limit asks for one yet, so it decides nothing."""
+def _ceiling(last: Observation, hard_bytes: int | None) -> Evidence:
+    """The hard ceiling is shown. Where it is claimed, and this kernel could hold one, it has to be that one.
+
+    A kernel without a memory controller holds none, whatever was asked for: deployments say so, and go on.
+    """
+    page_bytes = (last.kernel.page_kib or 64) * 1024
     is_number = last.ceiling.isdecimal() and len(last.ceiling) <= _MOST_DIGITS
     if last.ceiling == "max" or (is_number and int(last.ceiling) >= _NO_CEILING):
         detail = f"memory controller {last.kernel.memory_controller or 'in force'}, no ceiling set on its cgroup"
@@ -34,7 +38,13 @@ def _ceiling(last: Observation) -> Evidence:
         detail = f"memory controller {last.kernel.memory_controller}; its own cgroup has no ceiling of its own"
     else:
         detail = "no memory controller in this kernel, or none that is switched on"
-    return Evidence("ceiling", "the kernel's own ceiling", True, detail, required=False)
+    if hard_bytes is None:
+        return Evidence("ceiling", "the kernel's own ceiling", True, detail, required=False)
+    # The kernel cuts it down to whole pages (mm/page_counter.c, page_counter_memparse).
+    ok = is_number and hard_bytes - page_bytes < int(last.ceiling) <= hard_bytes
+    if not ok:
+        detail = f"a hard limit of {hard_bytes} bytes is claimed, and the kernel has: {detail}"
+    return Evidence("ceiling", "the kernel's own ceiling", ok, detail, required=bool(last.kernel.memory_controller))
 
 
 def _container(last: Observation, steady: Sequence[Sample]) -> Evidence:

@@ -33,8 +33,13 @@ _AGREEMENT_SLACK_KIB = 256
 """VmRSS and the page tables are read one after the other; what a living process may move meanwhile."""
 
 
-def gather(observations: Sequence[Observation], steady: Settled, subject: Subject) -> tuple[Evidence, ...]:
-    """Every proof but "did_the_work", in the order in which a missing one is named. `observations` has at least one."""
+def gather(
+    observations: Sequence[Observation], steady: Settled, subject: Subject, *, stops: bool = False
+) -> tuple[Evidence, ...]:
+    """Every proof but "did_the_work", in the order in which a missing one is named. `observations` has at least one.
+
+    With `stops` the process may be stopped in all of them but the last.
+    """
     first, last = observations[0], observations[-1]
     identities = [identity for seen in observations for identity in (seen.before, seen.after)]
     exe_name = first.before.exe.removesuffix(_DELETED).rpartition("/")[2]
@@ -49,14 +54,14 @@ def gather(observations: Sequence[Observation], steady: Settled, subject: Subjec
             not wrapper and bool(exe_name),
             wrapper or _what_it_is(first.before, exe_name),
         ),
-        _alive(observations, identities),
+        _alive(observations[-1:] if stops else observations),
         _started_by_us(identities, first, subject),
         _real_kernel(observations, last),
         _limits(first.before, subject),
         Evidence("settled", "VmRSS is steady", steady.ok, steady.detail),
         _agreement(last, steady.samples),
         _swap(last, steady.samples),
-        *circumstances(last, steady.samples),
+        *circumstances(last, steady.samples, subject.limits.hard_bytes if subject.limits else None),
     )
     return tuple(replace(proof, detail=one_line(proof.detail)) for proof in proofs)
 
@@ -159,7 +164,8 @@ def _what_it_is(seen: Identity, exe_name: str) -> str:
     return f"it is {exe_name}" if exe_name else seen.exe_fault or "its executable is not known"
 
 
-def _alive(observations: Sequence[Observation], identities: Sequence[Identity]) -> Evidence:
+def _alive(observations: Sequence[Observation]) -> Evidence:
+    identities = [identity for seen in observations for identity in (seen.before, seen.after)]
     states = {look.state for seen in observations for look in seen.looks} | {seen.state for seen in identities}
     for letter, what in _STATES.items():
         if letter in states:

@@ -12,7 +12,7 @@ from deploy.memory.kernel_proof import lag_kib
 from deploy.memory.sampling import observe
 from deploy.memory.settling import settled
 from deploy.memory.subject import Subject
-from deploy.model.reading import Evidence, LiveCount, Reading
+from deploy.model.reading import Evidence, LiveCount, Phase, Reading
 from deploy.transport.protocol import Transport
 
 _SKEW_WORTH_NAMING_S = 5
@@ -51,8 +51,13 @@ def reading_of(
     live: LiveCount | None = None,
     hwm_before_load_kib: int | None = None,
     curve: tuple[tuple[float, int], ...] = (),
+    phases: tuple[Phase, ...] = (),
+    stops: bool = False,
 ) -> Reading:
-    """The reading that these observations make; its samples are the steady ones of the last. `now_s` is since 1970."""
+    """The reading that these observations make; its samples are the steady ones of the last. `now_s` is since 1970.
+
+    `stops` is for a process that stops by itself to be looked at, in all of them but the last.
+    """
     last = observations[-1]
     steady = settled(last.looks, pace)
     walked = any(sample.rollup_rss_kib is not None for sample in steady.samples)
@@ -60,7 +65,7 @@ def reading_of(
     return Reading(
         kind=kind,
         samples=steady.samples,
-        evidence=gather(observations, steady, subject) + more_evidence,
+        evidence=gather(observations, steady, subject, stops=stops) + more_evidence,
         circumstances={
             name: one_line(value)
             for name, value in (_of_the_board(observations[0], last, now_s) | circumstances).items()
@@ -68,6 +73,7 @@ def reading_of(
         live=live,
         hwm_before_load_kib=hwm_before_load_kib,
         curve=curve,
+        phases=phases,
         lag_bound_kib=None if walked else lag_kib(last.kernel, threads),
     )
 

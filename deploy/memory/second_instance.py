@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import string
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ from deploy.model.reading import Process
 from deploy.model.secret import Secret
 from deploy.service.detached import Detached
 from deploy.service.face import ServiceManager
+from deploy.service.texts import LIVE
 from deploy.steps.asking import must
 from deploy.steps.logs import log_tail
 from deploy.steps.start import parse_pid_file
@@ -67,15 +68,18 @@ def second_instance(
     *,
     user: str = "",
     note: Callable[[str], None],
+    environment: Mapping[str, str] | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Instance]:
     """Start one of `release_id` as `user` ("" for the login), wait until it is ready; stop and remove it at the end.
 
+    `environment` is what it gets beside its limits.
+
     Raises ForwardRefused where the server leads no port back, NotReady with its log, CommandFailed.
     """
-    own = Layout(f"{layout.run}/live", layout.name)
-    service = Detached(own, limits, user=user, lasts_s=LASTS_S)
+    own = Layout(f"{layout.run}/{LIVE}", layout.name)
+    service = Detached(own, limits, user=user, lasts_s=LASTS_S, environment=tuple((environment or {}).items()))
     port = _FIRST_PORT + secrets.randbelow(_PORTS)
     token = make_token()
     with ServedBotApi(token) as api, transport.lead_back(api.port) as bot_api_port:

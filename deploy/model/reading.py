@@ -93,6 +93,33 @@ class LiveCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Phase:
+    """One phase of a bench: what the program told of itself at its end, and what the kernel said while it stood still.
+
+    The first five are the program's own words; its `told_rss_kib` is None where it could not read it.
+    """
+
+    name: str
+    told_rss_kib: int | None
+    heap_alloc_bytes: int
+    heap_sys_bytes: int
+    collections: int
+    """Garbage collections since its start."""
+    vm_rss_kib: int | None
+    """From /proc/PID/status, read by the board's shell; None where the process was gone."""
+    vm_hwm_kib: int | None
+    rollup_rss_kib: int | None
+    """What the page tables hold; None where this kernel does not show it."""
+
+    @property
+    def gap_kib(self) -> int | None:
+        """How far the program's own figure is from the kernel's; None where one of them is missing."""
+        if self.told_rss_kib is None or self.vm_rss_kib is None:
+            return None
+        return self.told_rss_kib - self.vm_rss_kib
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """Samples, evidence and circumstances. `kind` is one of KINDS and is named wherever the figure is."""
 
@@ -106,6 +133,9 @@ class Reading:
 
     curve: tuple[tuple[float, int], ...] = ()
     """Under the load: (seconds since boot, VmRSS in KiB). It is shown, and judged by nothing."""
+
+    phases: tuple[Phase, ...] = ()
+    """Of a bench; the samples are those of its last phase."""
 
     hwm_before_load_kib: int | None = None
     """VmHWM since the process's start, where it was set back before a load; None where it was not."""

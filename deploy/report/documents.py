@@ -105,6 +105,7 @@ def _figures(reading: Reading) -> dict[str, Any]:
         "pss_kib": highest.pss_kib if highest else None,
         "swap_kib": highest.vm_swap_kib if highest else None,
         "curve": [list(point) for point in reading.curve],
+        "phases": [asdict(phase) | {"gap_kib": phase.gap_kib} for phase in reading.phases],
         "samples": [_sample(sample) for sample in reading.samples],
     }
 

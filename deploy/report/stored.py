@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from deploy.model.reading import Evidence, LiveCount, Process, Reading, Sample
+from deploy.model.reading import Evidence, LiveCount, Phase, Process, Reading, Sample
 from deploy.model.verdict import Budget, Outcome, Verdict
 
 T = TypeVar("T")
@@ -28,6 +28,7 @@ def reading_of(document: dict[str, Any]) -> tuple[Reading, Verdict]:
             live=_known(LiveCount, document["live"]) if document.get("live") else None,
             lag_bound_kib=bound,
             hwm_before_load_kib=figures.get("hwm_before_load_kib"),
+            phases=tuple(_known(Phase, each) for each in figures.get("phases", ())),
             curve=tuple((float(at_s), int(kib)) for at_s, kib in figures.get("curve", ())),
         )
         budget = Budget(document["budget"]["rss_kib"], document["budget"].get("hwm_kib"))

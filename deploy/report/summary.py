@@ -5,7 +5,7 @@ from __future__ import annotations
 from deploy.model.artifact import Artifact
 from deploy.model.limits import Limits
 from deploy.model.reading import Process, Reading, Sample
-from deploy.model.units import show_bytes, show_kib
+from deploy.model.units import KIB, show_bytes, show_kib
 from deploy.model.verdict import Outcome, Verdict
 from deploy.report.sparkline import sparkline
 
@@ -63,6 +63,28 @@ def _figures(reading: Reading, sample: Sample) -> Rows:
     if sample.pss_kib is not None:
         rows.append(("PSS", f"{show_kib(sample.pss_kib)}  (its share of what is shared)"))
     return rows
+
+
+def phase_rows(reading: Reading) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The phases of a bench as a table: its heads and its rows."""
+    head = ("phase", "told", "VmRSS", "apart", "tables", "heap", "of", "GCs")
+    rows = [
+        (
+            each.name,
+            *(_kib(size) for size in (each.told_rss_kib, each.vm_rss_kib)),
+            "" if each.gap_kib is None else f"{each.gap_kib:+,}",
+            _kib(each.rollup_rss_kib),
+            f"{each.heap_alloc_bytes // KIB:,}",
+            f"{each.heap_sys_bytes // KIB:,}",
+            str(each.collections),
+        )
+        for each in reading.phases
+    ]
+    return head, rows
+
+
+def _kib(size: int | None) -> str:
+    return "" if size is None else f"{size:,}"
 
 
 def evidence_rows(reading: Reading) -> Rows:

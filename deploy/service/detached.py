@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from deploy.board_shell.quoting import quote_path
+from deploy.board_shell.quoting import quote, quote_path
 from deploy.board_shell.shell_functions import TICKS
 from deploy.service.face import CONFIG_FAULT_STATUS, ServiceManager
 from deploy.service.launch import NOTE, ROTATE, enter_cgroup, exports
@@ -25,7 +25,11 @@ class Detached(ServiceManager):
     survives_reboot: ClassVar[bool] = False
 
     lasts_s: int | None = None
-    """After how many seconds it ends by itself, for a gateway whose owner may lose the board; None for never."""
+    """After how many seconds it ends by itself, and its prefix goes too, for what only passes through and whose owner
+    may lose the board; None for never."""
+
+    environment: tuple[tuple[str, str], ...] = ()
+    """Further variables; no secret, as they stand in the supervisor's text."""
 
     @property
     def supervisor_path(self) -> str:
@@ -61,7 +65,7 @@ trap 'finish 0' TERM INT
 trap '' HUP
 cd / || exit 1
 unset SSH_CLIENT SSH_CONNECTION SSH_TTY
-export {exports(self.limits)}
+export {exports(self.limits)}{self._more_exports()}
 note "$$" "$own_pid_file"
 {self.getting_ready(f"finish {CONFIG_FAULT_STATUS}")}{self._guard()}pause=1
 while :; do
@@ -84,16 +88,24 @@ while :; do
 done
 """
 
+    def _more_exports(self) -> str:
+        return "".join(f" {name}={quote(value)}" for name, value in self.environment)
+
     def _guard(self) -> str:
         if self.lasts_s is None:
             return ""
-        # It outlives a supervisor that was killed; by then the PID may be another's.
+        # It outlives a supervisor that was killed; by then the PID may be another's. Nobody comes to tidy up after it.
         return f"""\
 own_ticks=$(ticks_of "$$")
 ( sleep {self.lasts_s} & nap=$!
   trap 'kill "$nap"; exit' TERM
   wait "$nap"
-  [ "$(ticks_of "$$")" = "$own_ticks" ] && kill -TERM "$$" ) & guard=$!
+  [ "$(ticks_of "$$")" = "$own_ticks" ] || exit
+  trap '' TERM
+  kill -TERM "$$"
+  left={STOP_GRACE_S}
+  while [ "$left" -gt 0 ] && [ "$(ticks_of "$$")" = "$own_ticks" ]; do sleep 1; left=$((left - 1)); done
+  rm -rf {quote_path(self.layout.prefix)} ) & guard=$!
 """
 
     def functions(self) -> str:

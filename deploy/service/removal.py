@@ -10,7 +10,7 @@ from deploy.board_shell.quoting import quote, quote_path
 from deploy.model.layout import Layout
 from deploy.service.guard import guard_files
 from deploy.service.own_user import forgetting
-from deploy.service.texts import cgroup_name, kept_at, waits_at
+from deploy.service.texts import BENCH, LIVE, cgroup_name, kept_at, waits_at
 
 
 def removal(layout: Layout, texts: tuple[str, ...], disable: str, forgotten: str) -> str:
@@ -25,22 +25,26 @@ def removal(layout: Layout, texts: tuple[str, ...], disable: str, forgotten: str
     for path in (layout.offset_file, layout.log_file):
         files += [quote_path(f"{path}{end}") for end in ("", ".part", ".1")]
     files += [quote_path(each) for each in (*guard_files(layout), lock_path(layout), layout.current, layout.previous)]
-    live = Layout(f"{layout.run}/live", layout.name)
+    passing = [Layout(f"{layout.run}/{each}", layout.name) for each in (LIVE, BENCH)]
     releases, name = quote_path(layout.releases), quote(layout.name)
     folders = " ".join(map(quote_path, (layout.releases, layout.run, layout.log, layout.prefix)))
     groups = " ".join(
         quote(f"{root}/{cgroup_name(each)}")
-        for each in (live, layout)
+        for each in (*passing, layout)
         for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/memory")
+    )
+    ending = "\n".join(
+        f"pid_file={quote_path(each.pid_file)} supervisor_pid_file={quote_path(each.supervisor_pid_file)}\n"
+        "end_by_pid_files # a second instance, or a bench, whose reading broke off"
+        for each in passing
     )
     return f"""\
 stop_gateway
 {disable}
-pid_file={quote_path(live.pid_file)} supervisor_pid_file={quote_path(live.supervisor_pid_file)}
-end_by_pid_files # a second instance whose reading broke off
+{ending}
 rm -f {" ".join(files)}
 {forgotten}
-rm -rf {quote_path(live.prefix)}
+rm -rf {" ".join(quote_path(each.prefix) for each in passing)}
 for group in {groups}; do rmdir "$group" 2>/dev/null; done
 if [ -L {releases} ]; then rm -f {releases}; fi # a second instance's, which are the gateway's own
 for release in {releases}/*/; do

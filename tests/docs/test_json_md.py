@@ -30,6 +30,7 @@ from deploy.cli import (
     images,
     ladder,
     matrix,
+    profile,
     provision,
     releases,
     service,
@@ -52,7 +53,7 @@ from deploy.model.host import Host
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
 from deploy.model.probed import Device
-from deploy.model.reading import LiveCount, Process, Reading
+from deploy.model.reading import LiveCount, Phase, Process, Reading
 from deploy.model.secret import Secret
 from deploy.model.source import Source
 from deploy.model.target import Target
@@ -68,6 +69,7 @@ from deploy.report.documents import deployment_document, limits_document, proces
 from deploy.report.probe import probe_document
 from deploy.report.silent import screen
 from deploy.steps.face import Job, Plan, StepRecord
+from deploy.telegram.counts import BurstCount
 from deploy.transport.local import LocalTransport
 from deploy.transport.protocol import Script
 from deploy.transport.scripted import ScriptedTransport
@@ -75,7 +77,11 @@ from deploy.transport.scripted import ScriptedTransport
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
 PROCESS = Process(4242, 123456)
 READING = proven(
-    sample(3000, rollup_kib=3000), kind="live", live=LiveCount(50, 50, 50, "TLSv1.3", 1.5), circumstances={"RAM": "1"}
+    sample(3000, rollup_kib=3000),
+    kind="live",
+    live=LiveCount(50, 50, 50, "TLSv1.3", 1.5),
+    circumstances={"RAM": "1"},
+    phases=(Phase("1-baseline", 3000, 1, 2, 3, 3000, 3000, 3000),),
 )
 UNPROVEN = replace(READING, evidence=(replace(READING.evidence[0], ok=False), *READING.evidence[1:]))
 ARTIFACT = Artifact(
@@ -145,13 +151,13 @@ def of_deploy() -> dict[str, Any]:
 
 @pytest.mark.parametrize("reading", [READING, UNPROVEN], ids=["proven", "not-measured"])
 def test_a_reading(reading: Reading) -> None:
-    text = section("memory, memory.live")
+    text = section("memory, memory.live, memory.bench")
     assert keys(of_memory(reading), depth=3) <= told(text)
 
 
 def test_the_tables_of_a_reading_hold_nothing_else() -> None:
     both = keys(of_memory(READING), depth=3) | keys(of_memory(UNPROVEN), depth=3)
-    assert in_tables(section("memory, memory.live")) <= both
+    assert in_tables(section("memory, memory.live, memory.bench")) <= both
 
 
 def test_what_memory_itself_adds_to_a_reading_is_what_is_held_against_the_page_here() -> None:
@@ -174,6 +180,13 @@ def test_a_comparison() -> None:
     agrees("memory.compare", document | {"open": False, "board": "b", "host": "h", "messages": 9, "limits": {}})
 
 
+def test_a_profile(tmp_path: Path) -> None:
+    (tmp_path / "heap").write_bytes(b"of four")
+    count = BurstCount(5, 5, 5, "TLSv1.3", "X", 0.1)
+    place = Place(BOARD, Host("board"))
+    agrees("memory.profile", profile.document_of(place, "it", tmp_path / "heap", count, 0, "inuse_space", "one\ntwo"))
+
+
 def test_the_history_of_readings() -> None:
     number = history.keep(of_memory(READING))
     agrees("memory.history", {"readings": [asdict(each) for each in history.find(history.Wanted())]})
@@ -182,7 +195,7 @@ def test_the_history_of_readings() -> None:
 
 def test_a_deployment() -> None:
     text = section("deploy")
-    assert keys(of_deploy()) <= told(text) | told(section("memory, memory.live"))
+    assert keys(of_deploy()) <= told(text) | told(section("memory, memory.live, memory.bench"))
     own = keys(of_deploy()) - keys(of_memory(READING))
     assert own <= told(text)
     assert in_tables(text) <= keys(of_deploy())

@@ -9,7 +9,7 @@ from typing import Any
 from recorded import CASES, Answer
 
 from deploy.board_shell.samples import Observation, Pace
-from deploy.memory.budget import REQUIRED, REQUIRED_LIVE
+from deploy.memory.budget import REQUIRED, REQUIRED_BENCH, REQUIRED_LIVE
 from deploy.memory.idle import reading_of
 from deploy.memory.subject import Subject
 from deploy.model.layout import Layout
@@ -62,7 +62,7 @@ def sample(rss_kib: int, *, rollup_kib: int | None = None, at_s: float = 0.0, **
 
 def proven(*samples: Sample, kind: str = "idle", **changes: Any) -> Reading:
     """A reading of these samples in which every proof holds."""
-    names = REQUIRED_LIVE if kind == "live" else REQUIRED
+    names = {"live": REQUIRED_LIVE, "bench": REQUIRED_BENCH}.get(kind, REQUIRED)
     evidence = tuple(Evidence(name, f"the proof {name}", True, "seen") for name in names)
     return replace(Reading(kind, samples, evidence), **changes)
 

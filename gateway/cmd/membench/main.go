@@ -28,7 +28,7 @@ const (
 
 const usage = `membench: what the gateway's message path takes, phase by phase, without a network
 
-  membench [--burst N] [--kinds LIST] [--budget SIZE] [--config FILE] [--heap-profile FILE] [--json]
+  membench [--burst N] [--kinds LIST] [--budget SIZE] [--config FILE] [--heap-profile FILE] [--json] [--hold]
 
   --burst N            how many messages; else $BURST, else 1000
   --kinds LIST         which ones, with commas between: all, short, 4k, markdown, emoji, group, command, long, unmentioned,
@@ -36,6 +36,8 @@ const usage = `membench: what the gateway's message path takes, phase by phase, 
   --budget SIZE        the most that the resident set may be in the last phase, such as 5MiB or 3072KiB
   --config FILE        the config that is loaded in the second phase; else a minimal one
   --heap-profile FILE  where a profile for go tool pprof goes; taking it costs memory, so the figures are higher
+  --hold               stop (SIGSTOP) where each phase is read, so that another program can read the same from the kernel;
+                       wait, running, after the last phase and behind the verdict; SIGCONT lets it go on each time
 
 The last line is the verdict. Exit codes: 0 PASS, 1 FAIL, 2 wrong usage, 3 NOT MEASURED.
 `
@@ -56,13 +58,20 @@ func run(arguments []string, read func() (procmem.Usage, error)) int {
 		return exitUsage
 	}
 	startProfile(options.profile)
-	m := &measurement{options: options, read: read}
+	m := &measurement{options: options, read: read, stop: func() {}, wait: func() {}}
+	if options.hold {
+		if m.stop, m.wait = holders(); m.stop == nil {
+			os.Stderr.WriteString("membench: --hold takes a system with SIGSTOP\n")
+			return exitUsage
+		}
+	}
 	if err := m.run(); err != nil {
 		os.Stderr.WriteString("membench: " + err.Error() + "\n")
 		m.failure = err.Error()
 	}
 	text, code := m.tell()
 	os.Stdout.Write(text)
+	m.wait()
 	return code
 }
 
@@ -116,6 +125,7 @@ func (m *measurement) run() error {
 	}
 	time.Sleep(settleTime)
 	m.phase("5-steady-state")
+	m.wait()
 	if err := writeProfile(m.options.profile); err != nil {
 		return err
 	}
@@ -130,6 +140,7 @@ type options struct {
 	config  string
 	profile string
 	json    bool
+	hold    bool
 	help    bool
 }
 
@@ -146,6 +157,9 @@ func parse(arguments []string) (o options, problem string) {
 		switch name {
 		case "--json":
 			o.json = true
+			continue
+		case "--hold":
+			o.hold = true
 			continue
 		case "--help", "-h", "help":
 			o.help = true

@@ -13,6 +13,8 @@ import (
 type measurement struct {
 	options options
 	read    func() (procmem.Usage, error)
+	stop    func() // stands still until it may go on
+	wait    func() // the same, but the rest of the program runs
 
 	phases  [5]phase
 	count   int
@@ -39,6 +41,7 @@ func (m *measurement) phase(name string) {
 	if p.usage, m.unread = m.read(); m.unread != nil {
 		p.usage = procmem.Usage{}
 	}
+	m.stop()
 	runtime.ReadMemStats(&m.heap)
 	p.name, p.heapAlloc, p.heapSys, p.numGC = name, m.heap.HeapAlloc, m.heap.HeapSys, m.heap.NumGC
 	if !m.options.json {

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from readings import names_no_figure, proven, sample
 
-from deploy.memory.budget import REQUIRED, REQUIRED_LIVE, judge
+from deploy.memory.budget import REQUIRED, REQUIRED_BENCH, REQUIRED_LIVE, judge
 from deploy.model.reading import Evidence, Reading
 from deploy.model.verdict import Budget, Outcome
 
@@ -100,7 +100,7 @@ def test_every_result_names_its_kind(kind: str) -> None:
         assert judge(reading, budget).reason.startswith(f"{kind}: ")
 
 
-@pytest.mark.parametrize(("kind", "required"), [("idle", REQUIRED), ("live", REQUIRED_LIVE), ("bench", REQUIRED)])
+@pytest.mark.parametrize(("kind", "required"), [("idle", REQUIRED), ("live", REQUIRED_LIVE), ("bench", REQUIRED_BENCH)])
 def test_no_evidence_at_all_is_every_proof_missing(kind: str, required: tuple[str, ...]) -> None:
     for samples in ((), (sample(1, rollup_kib=1),)):
         verdict = judge(Reading(kind, samples, ()), Budget(rss_kib=1 << 30))

@@ -403,3 +403,27 @@ def test_limits_are_compared_as_they_are_written_for_go() -> None:
     assert failed(idle_of(recorded_answer(), subject=subject)) == set()
     subject = recorded_subject(limits=Limits(gomemlimit_bytes=5120 * 1024 + 1))
     assert failed(idle_of(recorded_answer(), subject=subject)) == {"limits"}
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "controllers", "ok", "required"),
+    [
+        ("max 16777216", "cpu memory", True, True),
+        ("max 16773120", "cpu memory", True, True),  # cut down to whole pages by the kernel
+        ("max 16769024", "cpu memory", False, True),
+        ("max 33554432", "cpu memory", False, True),
+        ("max max", "cpu memory", False, True),
+        ("max 16777216", "cpu", True, False),
+        ("max max", "cpu", False, False),
+    ],
+)
+def test_a_hard_limit_that_is_claimed_has_to_be_the_kernels_where_it_could_hold_one(
+    ceiling: str, controllers: str, ok: bool, required: bool
+) -> None:
+    answer = recorded_answer().replaced("ceiling", ceiling).replaced("controllers", controllers)
+    answer = answer.replaced("controllers_v1", "")
+    hard = 16777216 if "16773120" not in ceiling else 16777215
+    reading = idle_of(answer, subject=recorded_subject(limits=Limits(hard_bytes=hard)))
+    proof = next(proof for proof in reading.evidence if proof.name == "ceiling")
+    assert (proof.ok, proof.required) == (ok, required), proof.detail
+    assert (judge(reading, Budget()).outcome is Outcome.NOT_MEASURED) == (required and not ok)

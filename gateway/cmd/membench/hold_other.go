@@ -1,0 +1,5 @@
+//go:build !unix
+
+package main
+
+func holders() (stop, wait func()) { return nil, nil }
