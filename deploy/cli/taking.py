@@ -58,7 +58,8 @@ def live_of(
         return _under_load(transport, held, place.kept.user_side(), load, observer)
     if led is not None:
         with in_place(transport, led, held.health_port, lasts_s=load.deadline_s, note=observer.note) as it:
-            about = {"instance": "the one in service, led to a stand-in meanwhile"} | held.circumstances
+            about = {"instance": "the one in service, led to a stand-in meanwhile", "way to the stand-in": it.way}
+            about |= held.circumstances
             claimed = replace(held, subject=replace(subject, process=it.process), circumstances=about)
             return _under_load(transport, claimed, it.user_side, load, observer)
     assert subject.sha256 is not None, "a claim names a binary"
@@ -66,7 +67,8 @@ def live_of(
     release_id = subject.sha256[:RELEASE_ID_LENGTH]
     with second_instance(transport, subject.layout, release_id, limits, user=held.user, note=observer.note) as second:
         own = replace(subject, layout=second.layout, process=second.process, limits=limits)
-        about = {"instance": "a second one, beside the gateway in service"} | held.circumstances
+        about = {"instance": "a second one, beside the gateway in service", "way to the stand-in": second.way}
+        about |= held.circumstances
         return _under_load(transport, Claim(own, second.health_port, about), second.user_side, load, observer)
 
 

@@ -18,6 +18,7 @@ from deploy.board_shell.releases import Held, parse_releases, releases_script
 from deploy.errors import HostError, NotMeasured
 from deploy.interrupts import held_interrupts
 from deploy.memory.second_instance import Instance, make_token, wait_until_ready
+from deploy.memory.way_here import stand_in
 from deploy.model.gateway_config import GatewayConfig
 from deploy.model.reading import Process
 from deploy.model.secret import Secret
@@ -25,7 +26,6 @@ from deploy.service.face import ServiceManager
 from deploy.service.guard import arm
 from deploy.steps.asking import held_by_us, must
 from deploy.steps.start import SLACK_S, parse_pid_file
-from deploy.telegram.served import ServedBotApi
 from deploy.transport.protocol import Script, Transport
 
 NO_OFFSET = b"- 0\n"
@@ -47,8 +47,8 @@ def in_place(
 ) -> Iterator[Instance]:
     """Lead the gateway that `service` keeps to a stand-in, for `lasts_s` seconds at most; lead it back at the end.
 
-    Raises NotMeasured where none runs, Refused where another deployment holds the board, ForwardRefused where the
-    server leads no port back, NotReady with its log. An error on the way back is raised, with what the guard will do.
+    Raises NotMeasured where none runs, Refused where another deployment holds the board, ForwardRefused where the board
+    has no way to the stand-in, NotReady with its log. An error on the way back is raised, with what the guard will do.
     """
     layout = service.layout
     framing = Framing.new()
@@ -57,14 +57,15 @@ def in_place(
         raise NotMeasured("no gateway runs that could be measured in place")
     detour = _Detour(transport, service, lock or Lock.mine(), held, int(lasts_s) + _AROUND_S)
     token = make_token()
-    with ServedBotApi(token) as api, transport.lead_back(api.port) as bot_api_port:
-        config = GatewayConfig(token, f"https://127.0.0.1:{bot_api_port}", api.ca_pem, health_port=port)
+    with stand_in(transport, token, note) as way:
+        api = way.api
+        config = GatewayConfig(token, way.base_url, api.ca_pem, health_port=port)
         note("leading the gateway in service to a stand-in for the Bot API, for the time of the messages")
         try:
             detour.stage(api.ca_pem, config.render(layout.ca_file))
             process = detour.enter()
             wait_until_ready(transport, service, port, time.monotonic, time.sleep, "the gateway")
-            yield Instance(layout, process, port, api.user_side)
+            yield Instance(layout, process, port, api.user_side, way.way)
         finally:
             with held_interrupts():
                 detour.leave()

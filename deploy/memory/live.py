@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from deploy.board_shell.health import Health, parse_answer, parse_health, question
-from deploy.board_shell.quoting import quote_path
+from deploy.board_shell.health import Health
 from deploy.board_shell.samples import Observation, Pace
-from deploy.errors import BadAnswer, DeadlineExceeded, ForwardRefused
+from deploy.memory.counters import counters
 from deploy.memory.curve import watched
 from deploy.memory.idle import reading_of
 from deploy.memory.sampling import observe, reset_peak
@@ -21,7 +20,7 @@ from deploy.model.layout import Layout
 from deploy.model.reading import Evidence, LiveCount, Process, Reading, Sample
 from deploy.telegram.counts import BurstCount
 from deploy.telegram.user_side import UserSide
-from deploy.transport.protocol import Script, Transport
+from deploy.transport.protocol import Transport
 
 GLANCE = Pace(steady=1, most=1, settle_s=5)
 
@@ -109,28 +108,6 @@ def live_reading(
         hwm_before_load_kib=hwm_kib(glance) if peak else None,
         curve=curve,
     )
-
-
-def counters(transport: Transport, layout: Layout, health_port: int) -> Health | None:
-    """The gateway's own counters, over a forwarded channel or, where the server forwards nothing, by `status --json`.
-
-    None where no gateway answers.
-    """
-    try:
-        return parse_answer(transport.request(health_port, question("/health", health_port)))
-    except (ForwardRefused, BadAnswer, DeadlineExceeded):
-        pass
-    binary, config = quote_path(f"{layout.current}/{layout.name}"), quote_path(layout.config)
-    script = Script(
-        title="ask the gateway for its counters",
-        text=f"{binary} status --json --config {config} 2>/dev/null\n",
-        changes=False,
-        deadline_s=15.0,
-    )
-    try:
-        return parse_health(transport.run(script).stdout)
-    except (BadAnswer, DeadlineExceeded):
-        return None
 
 
 def did_the_work(

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from deploy.board_shell.health import Health
 from deploy.board_shell.quoting import quote_path
 from deploy.board_shell.samples import Pace
+from deploy.memory.counters import counters
 from deploy.memory.idle import reading_of
-from deploy.memory.live import GLANCE, counters, hwm_kib, peak_evidence
+from deploy.memory.live import GLANCE, hwm_kib, peak_evidence
 from deploy.memory.sampling import observe, reset_peak
 from deploy.memory.subject import Subject
 from deploy.model.layout import Layout

@@ -1,7 +1,8 @@
 """Knows how a gateway that talks to Telegram itself can be read under load: by a second instance beside it.
 
 The same release under the same limits, in a folder of its own, told to talk to a Bot API stand-in on the controller,
-through a port that leads back over SSH. The gateway in service is not touched, and nothing of the second one is left.
+through a port that leads back over SSH or, where the server forwards nothing, directly. The gateway in service is not
+touched, and nothing of the second one is left.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from deploy.board_shell.health import parse_answer, question
 from deploy.board_shell.push import stage_file
 from deploy.board_shell.quoting import quote_path
-from deploy.errors import BadAnswer, ForwardRefused, HostError, NotReady
+from deploy.errors import HostError, NotReady
 from deploy.interrupts import held_interrupts
+from deploy.memory.counters import is_ready
+from deploy.memory.way_here import stand_in
 from deploy.model.gateway_config import GatewayConfig
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
@@ -29,7 +31,6 @@ from deploy.service.texts import LIVE
 from deploy.steps.asking import must
 from deploy.steps.logs import log_tail
 from deploy.steps.start import parse_pid_file
-from deploy.telegram.served import ServedBotApi
 from deploy.telegram.user_side import UserSide
 from deploy.transport.protocol import Script, Transport
 
@@ -51,6 +52,8 @@ class Instance:
     process: Process
     health_port: int
     user_side: UserSide
+    way: str
+    """How it gets to the stand-in, for people."""
 
 
 def make_token() -> Secret:
@@ -76,14 +79,15 @@ def second_instance(
 
     `environment` is what it gets beside its limits.
 
-    Raises ForwardRefused where the server leads no port back, NotReady with its log, CommandFailed.
+    Raises ForwardRefused where the board has no way to the stand-in, NotReady with its log, CommandFailed.
     """
     own = Layout(f"{layout.run}/{LIVE}", layout.name)
     service = Detached(own, limits, user=user, lasts_s=LASTS_S, environment=tuple((environment or {}).items()))
     port = _FIRST_PORT + secrets.randbelow(_PORTS)
     token = make_token()
-    with ServedBotApi(token) as api, transport.lead_back(api.port) as bot_api_port:
-        config = GatewayConfig(token, f"https://127.0.0.1:{bot_api_port}", api.ca_pem, health_port=port)
+    with stand_in(transport, token, note) as way:
+        api = way.api
+        config = GatewayConfig(token, way.base_url, api.ca_pem, health_port=port)
         try:
             note("starting a second instance of the same release, beside the one in service")
             must(transport, service.uninstall())  # what an earlier one may have left, where its link broke
@@ -96,7 +100,7 @@ def second_instance(
             started = must(transport, service.switch(release_id, before=None, staged=staged))
             process = parse_pid_file(started.stdout)
             wait_until_ready(transport, service, port, clock, sleep)
-            yield Instance(own, process, port, api.user_side)
+            yield Instance(own, process, port, api.user_side, way.way)
         finally:
             with held_interrupts(), suppress(HostError):  # a broken connection says so by itself
                 transport.run(service.uninstall())
@@ -123,9 +127,8 @@ def wait_until_ready(
     """Until /ready says so. Raises NotReady, with the end of its log, after READY_WITHIN_S seconds."""
     until = clock() + READY_WITHIN_S
     while True:
-        with suppress(ForwardRefused, BadAnswer):
-            if parse_answer(transport.request(port, question("/ready", port))).ready:
-                return
+        if is_ready(transport, service.layout, port):
+            return
         if clock() >= until:
             problem = f"{what} is not ready after {READY_WITHIN_S:g} s"
             raise NotReady(problem, transport.host, log=log_tail(transport, service))

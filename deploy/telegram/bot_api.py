@@ -44,6 +44,7 @@ class BotApi:
         self._faults: list[Fault] = []
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self.was_reached = False
 
     @property
     def ca_pem(self) -> bytes:
@@ -72,6 +73,7 @@ class BotApi:
         loop = asyncio.get_running_loop()
 
         def protocol() -> asyncio.StreamReaderProtocol:
+            self.was_reached = True  # whatever becomes of the handshake
             return asyncio.StreamReaderProtocol(EndAwareReader(loop), self._accept, loop)
 
         where = {"sock": listener} if listener is not None else {"host": "127.0.0.1", "port": 0}

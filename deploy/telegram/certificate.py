@@ -1,4 +1,4 @@
-"""Knows how to make a throw-away certificate authority and a server certificate of it, for loopback only."""
+"""Knows how to make a throw-away certificate authority and a server certificate of it, for a while only."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Certificate:
         return context
 
 
-def make_certificate() -> Certificate:
-    """A new authority and a certificate for 127.0.0.1, localhost and ::1, both on P-256."""
+def make_certificate(*more: str) -> Certificate:
+    """A new authority and a certificate for 127.0.0.1, localhost, ::1 and `more` names or addresses, both on P-256."""
     import trustme
 
     authority = trustme.CA(organization_name="slimdeploy", organization_unit_name="throw-away, for loopback only")
-    server = authority.issue_cert(*NAMES, common_name="slimdeploy Bot API stand-in")
+    server = authority.issue_cert(*NAMES, *more, common_name="slimdeploy Bot API stand-in")
     return Certificate(authority.cert_pem.bytes(), server.private_key_and_cert_chain_pem.bytes())

@@ -6,6 +6,7 @@ The live check of a remote host runs it on the controller and leads a port of th
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from types import TracebackType
 from typing import Any
@@ -23,7 +24,11 @@ _START_S = 15.0
 class ServedBotApi:
     """A stand-in that serves while the `with` block lasts: `with ServedBotApi(token) as served: served.base_url`."""
 
-    def __init__(self, token: Secret, certificate: Certificate | None = None) -> None:
+    def __init__(
+        self, token: Secret, certificate: Certificate | None = None, listener: socket.socket | None = None
+    ) -> None:
+        """Serves on `listener`, a bound socket, or on a free port of 127.0.0.1."""
+        self._listener = listener
         self._bot_api = BotApi(token, certificate or make_certificate())
         self._operations = Operations(self._bot_api)
         self._loop = asyncio.new_event_loop()
@@ -39,7 +44,7 @@ class ServedBotApi:
     def __enter__(self) -> ServedBotApi:
         self._thread.start()
         try:
-            asyncio.run_coroutine_threadsafe(self._bot_api.start(), self._loop).result(_START_S)
+            asyncio.run_coroutine_threadsafe(self._bot_api.start(self._listener), self._loop).result(_START_S)
         except BaseException:
             self._end_loop()
             raise
@@ -59,8 +64,13 @@ class ServedBotApi:
 
     @property
     def port(self) -> int:
-        """The port on 127.0.0.1."""
+        """The port that it listens on."""
         return self._bot_api.port
+
+    @property
+    def was_reached(self) -> bool:
+        """Whether anybody has connected so far."""
+        return self._bot_api.was_reached
 
     @property
     def base_url(self) -> str:

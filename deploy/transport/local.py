@@ -112,6 +112,10 @@ class LocalTransport:
         """The same port: the board is the controller."""
         yield controller_port
 
+    def own_address(self) -> str | None:
+        """This machine."""
+        return "127.0.0.1"
+
     def close(self) -> None:
         """Nothing is open between two calls."""
         self._open = False

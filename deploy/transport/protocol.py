@@ -111,6 +111,10 @@ class Transport(Protocol):
         """
         ...
 
+    def own_address(self) -> str | None:
+        """The IP address of the controller's own end of the connection; None where another host lies between."""
+        ...
+
     def close(self) -> None:
         """End the connection. Calling it twice is fine."""
         ...

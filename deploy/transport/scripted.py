@@ -92,6 +92,10 @@ class ScriptedTransport:
         """The same port."""
         yield controller_port
 
+    def own_address(self) -> str | None:
+        """This machine."""
+        return "127.0.0.1"
+
     def close(self) -> None:
         """From now on nothing answers."""
         self._closed = True

@@ -7,6 +7,7 @@ channels: Fabric's own `run` hands a command its standard input byte by byte. Wh
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -240,6 +241,16 @@ class SshTransport:
                     raise
                 raise ForwardRefused("the server does not listen for us", self._host, prohibited=True) from error
             yield port
+
+    def own_address(self) -> str | None:
+        """See Transport: jump hosts and a ProxyCommand lie between."""
+        dialled = self._connection.connect_kwargs.get("sock")
+        if len(list(_hops(self._connection))) > 1 or not isinstance(dialled, socket.socket):
+            return None
+        with suppress(OSError):
+            if dialled.family in (socket.AF_INET, socket.AF_INET6):
+                return str(dialled.getsockname()[0]).partition("%")[0]
+        return None
 
     def close(self) -> None:
         """End the connection, and with it what runs in its channels."""

@@ -21,7 +21,8 @@ from deploy.board_shell.health import Health
 from deploy.errors import BadAnswer, ConnectionLost, DeadlineExceeded, ForwardRefused, HostError
 from deploy.memory import live
 from deploy.memory.budget import judge
-from deploy.memory.live import Load, counters, did_the_work, live_reading
+from deploy.memory.counters import counters
+from deploy.memory.live import Load, did_the_work, live_reading
 from deploy.model.layout import Layout
 from deploy.model.reading import Process, Reading
 from deploy.model.verdict import Budget, Outcome

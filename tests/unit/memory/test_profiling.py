@@ -58,7 +58,7 @@ def test_what_is_in_use_is_asked_after_a_collection_and_a_time_span_as_such() ->
     ("said", "why"),
     [
         (answer(PROFILE[:-9]), "in part only"),
-        (answer(PROFILE[:40]), "in part only"),
+        (answer(PROFILE[:20]), "in part only"),
         (answer(b"heap profile: 1: 2"), "something else"),
         (answer(b"no such profile", b"404 Not Found"), "answers 404"),
         (b"", "does not speak HTTP"),

@@ -191,11 +191,24 @@ def test_where_the_server_leads_no_port_back_nothing_is_started(board: Board) ->
                 raise ForwardRefused("the server leads no port back", self.host, prohibited=True)
             yield controller_port
 
+        def own_address(self) -> str | None:
+            return None  # a jump host lies between
+
     before = board.files
     with pytest.raises(ForwardRefused), board.second(LeadsNothingBack()):
         raise AssertionError("there was nothing to talk to")
     assert board.files == before
     assert board.notes == []
+
+
+def test_further_variables_reach_its_environment(board: Board) -> None:
+    asked = {"PPROF": "1", "ODD": "a b'c"}
+    started = second_instance(
+        LocalTransport(), board.layout, RELEASE, Limits(), note=board.notes.append, environment=asked, sleep=pause
+    )
+    with started as second:
+        environment = Path(f"/proc/{second.process.pid}/environ").read_bytes().split(b"\0")
+        assert {b"PPROF=1", b"ODD=a b'c"} <= set(environment)
 
 
 def test_its_token_has_the_right_form_and_is_another_each_time() -> None:
