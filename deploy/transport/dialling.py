@@ -28,3 +28,13 @@ def dial(address: str, port: int, timeout_s: float, command: str | None) -> sock
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # tcp(7): a peer that acknowledges nothing for so long is gone
         dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000)
     return dialled
+
+
+def own_end(dialled: object) -> str | None:
+    """The IP address of our end; None for what is no TCP connection, such as a ProxyCommand's."""
+    if not isinstance(dialled, socket.socket) or dialled.family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    try:
+        return str(dialled.getsockname()[0]).partition("%")[0]
+    except OSError:
+        return None

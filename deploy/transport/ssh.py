@@ -7,7 +7,6 @@ channels: Fabric's own `run` hands a command its standard input byte by byte. Wh
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,7 +21,7 @@ from paramiko.config import SSHConfig
 from deploy.errors import BadAnswer, BadFile, ConnectionLost, DeadlineExceeded, ForwardRefused, HostError, Unreachable
 from deploy.model.host import Host
 from deploy.model.secret import Secret
-from deploy.transport.dialling import dial
+from deploy.transport.dialling import dial, own_end
 from deploy.transport.exchange import Spoken, begin, converse, read_to_end
 from deploy.transport.host_keys import JudgedByUs, Trust
 from deploy.transport.lead_back import lead
@@ -244,13 +243,8 @@ class SshTransport:
 
     def own_address(self) -> str | None:
         """See Transport: jump hosts and a ProxyCommand lie between."""
-        dialled = self._connection.connect_kwargs.get("sock")
-        if len(list(_hops(self._connection))) > 1 or not isinstance(dialled, socket.socket):
-            return None
-        with suppress(OSError):
-            if dialled.family in (socket.AF_INET, socket.AF_INET6):
-                return str(dialled.getsockname()[0]).partition("%")[0]
-        return None
+        hops = list(_hops(self._connection))
+        return own_end(hops[0].connect_kwargs.get("sock")) if len(hops) == 1 else None
 
     def close(self) -> None:
         """End the connection, and with it what runs in its channels."""

@@ -353,8 +353,9 @@ def configured(real_server: Server, private_home: Path) -> Callable[[str], None]
     return write
 
 
-def says_hello(host: Host, **more: Any) -> bool:
+def says_hello(host: Host, *, own: str | None = "127.0.0.1", **more: Any) -> bool:
     with closing(ssh.connect(host, **more)) as transport:
+        assert transport.own_address() == own
         return transport.run(Script("try", "echo hello")).stdout == b"hello\n"
 
 
@@ -389,7 +390,7 @@ def test_a_jump_host_is_gone_through_and_its_key_is_checked_too(
         ssh.connect(Host("myboard"))
     known = private_home / ".ssh" / "known_hosts"
     known.write_text(known.read_text() + known.read_text().replace("127.0.0.1", "localhost"))
-    assert says_hello(Host("myboard"))
+    assert says_hello(Host("myboard"), own=None)
     with pytest.raises(Unreachable, match="jump host does not reach"):
         ssh.connect(Host("myboard", port=free_port()))
     until = time.monotonic() + 5
@@ -424,6 +425,7 @@ def test_a_proxy_command_carries_the_connection_and_ends_with_it(
     data = os.urandom(1_000_000)
     with closing(ssh.connect(Host("myboard"))) as transport:
         assert transport.run(Script("try", "cat", payload=data)).stdout == data
+        assert transport.own_address() is None
         assert Path(f"/proc/{pid_file.read_text()}").exists()
     assert not Path(f"/proc/{pid_file.read_text()}").exists()
 
