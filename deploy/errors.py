@@ -179,11 +179,11 @@ class Unreachable(HostError):
 
 
 class HostKeyUnknown(HostError):
-    """The host's key has not been seen before; `fingerprint` is `SHA256:…` as OpenSSH prints it."""
+    """The host's key has not been seen before; `fingerprint` is `SHA256:…` as OpenSSH prints it, `key` the base64."""
 
-    def __init__(self, host: str, key_type: str, fingerprint: str) -> None:
+    def __init__(self, host: str, key_type: str, fingerprint: str, key: str = "") -> None:
         super().__init__(f"the {key_type} host key {fingerprint} of {host} has not been seen before", host)
-        self.key_type, self.fingerprint = key_type, fingerprint
+        self.key_type, self.fingerprint, self.key = key_type, fingerprint, key
 
 
 class HostKeyChanged(HostError):

@@ -33,6 +33,7 @@ REFUSED = {
     "no_such_tool": "Install what is missing on the board, or leave that wish out.",
     "no_zram": "Its kernel has no zram; --swap SIZE may do instead.",
     "no_swap_here": "Leave --swap out, or try --zram SIZE, which needs no storage.",
+    "other_changes": "Nothing was changed there. Give the command once more, and look at the changes again.",
     "password_login": "Turn it off by hand, in whatever starts the SSH server there, or leave --no-password-login out.",
     "sshd_faults": "Mend it first: sshd -t on the board tells what is wrong.",
     "wrong_account": "Choose another name: --user picoclaw.",

@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from invoke.context import Context
@@ -19,6 +19,7 @@ from deploy.cli.ending import command
 from deploy.cli.options import help_for
 from deploy.cli.probing import NOT_ASKED_YET, Where
 from deploy.cli.reaching import Place
+from deploy.cli.secret_sources import password_in
 from deploy.cli.wording import PROGRAM
 from deploy.errors import AuthenticationRefused, PasswordRefused, UsageError
 from deploy.model.secret import Secret
@@ -98,7 +99,7 @@ def provision(
     wanted = wishes(hostname, time_zone, user, prefix, swap, zram, ca=ca, no_password_login=no_password_login)
     place = where.place()
     screen = silent.screen(as_json=json)
-    entered = enter(where, place, password_file)
+    entered = enter(where, place, lambda: ask_password(password_file, str(place.host)))
     transport = entered.transport
     try:
         found = asking.ask(transport, (entered.key, *wanted))
@@ -174,8 +175,8 @@ class Entered:
     key: TakenKey
 
 
-def enter(where: Where, place: Place, password_file: str) -> Entered:
-    """Log in by key, else by password. Raises HostError's leaves, NoPublicKey, UsageError."""
+def enter(where: Where, place: Place, ask: Callable[[], Secret | None]) -> Entered:
+    """Log in by key, else by the password that `ask` gives. Raises HostError's leaves, NoPublicKey, UsageError."""
     from deploy.transport import login
 
     identity = where.identity or place.host.key_file or ""
@@ -184,7 +185,7 @@ def enter(where: Where, place: Place, password_file: str) -> Entered:
         transport = where.connect(place)
     except AuthenticationRefused as refused:
         key = login.public_key(key_file)
-        password = ask_password(password_file, str(place.host))
+        password = ask()
         if password is None:
             refused.add_note(f"no password to log in with: neither --password-file nor {VARIABLE} nor a terminal")
             raise
@@ -198,7 +199,7 @@ def ask_password(file: str, host: str) -> Secret | None:
     The variable is taken out of the environment: no program that is started later gets it.
     """
     if file:
-        return Secret(options.private_file(file, "password-file").read_bytes().removesuffix(b"\n").removesuffix(b"\r"))
+        return password_in(file)
     if (set_to := os.environ.pop(VARIABLE, None)) is not None:
         return Secret(os.fsencode(set_to))
     if sys.stdin.isatty():

@@ -82,6 +82,25 @@ def api_key(flags: Sources, board: Sources = Sources()) -> Secret | None:
     return found.text
 
 
+def login_password(sources: Sources) -> Secret | None:
+    """The password of a first login, from the one source that is named; None where none is.
+
+    Raises NoSecret or UsageError; neither repeats what the source gave.
+    """
+    if sources.file:
+        return password_in(sources.file)
+    if sources.command:
+        return _of_command(sources.command, "password_command", asks=sources.asks, exact=True).text
+    if sources.keyring:
+        return _of_keyring(sources.keyring, "password_keyring", asks=sources.asks, exact=True).text
+    return None
+
+
+def password_in(file: str) -> Secret:
+    """The password in a file of mode 0600, all of it but the end of its line. Raises UsageError."""
+    return Secret(private_file(file, "password-file").read_bytes().removesuffix(b"\n").removesuffix(b"\r"))
+
+
 def _first(flags: Sources, flag: str, variable: str, board: Sources) -> _Found | None:
     named = [f"--{flag}-{kind}" for kind in ("file", "command", "keyring") if getattr(flags, kind)]
     if len(named) > 1:
@@ -103,17 +122,18 @@ def _first(flags: Sources, flag: str, variable: str, board: Sources) -> _Found |
     return None
 
 
-def _of_command(command: str, origin: str, *, asks: bool) -> _Found:
+def _of_command(command: str, origin: str, *, asks: bool, exact: bool = False) -> _Found:
     try:
         argv = shlex.split(command)
     except ValueError as error:
         raise UsageError(f"{origin}: {error}") from None
     if not argv:
         raise UsageError(f"{origin} is empty")
-    return _Found(_first_line(argv, f"{origin}: {argv[0]}", asks=asks), f"what {argv[0]} printed ({origin})")
+    found = _first_line(argv, f"{origin}: {argv[0]}", asks=asks, exact=exact)
+    return _Found(found, f"what {argv[0]} printed ({origin})")
 
 
-def _of_keyring(entry: str, origin: str, *, asks: bool) -> _Found:
+def _of_keyring(entry: str, origin: str, *, asks: bool, exact: bool = False) -> _Found:
     service, _, user = entry.rpartition("/")
     if not (service and user):
         raise UsageError(f"{origin} takes SERVICE/USER, not {entry!r}")
@@ -123,7 +143,8 @@ def _of_keyring(entry: str, origin: str, *, asks: bool) -> _Found:
     # in the folder that happens to be the current one is taken for it.
     argv = [sys.executable, "-P", "-m", "keyring", "get", "--", service, user]
     try:
-        return _Found(_first_line(argv, f"{origin}: keyring", asks=asks), f"the keyring's {entry}")
+        found = _first_line(argv, f"{origin}: keyring", asks=asks, exact=exact)
+        return _Found(found, f"the keyring's {entry}")
     except NoSecret as error:
         # keyring(1) says nothing at all of an entry that is not there.
         if error.log:  # a traceback, whose last line says it
@@ -133,8 +154,11 @@ def _of_keyring(entry: str, origin: str, *, asks: bool) -> _Found:
         raise NoSecret(f"{origin}: the keyring has no entry {entry}") from None
 
 
-def _first_line(argv: list[str], what: str, *, asks: bool) -> Secret:
-    """The first line that `argv` prints, run without a shell. Raises NoSecret, with its standard error."""
+def _first_line(argv: list[str], what: str, *, asks: bool, exact: bool) -> Secret:
+    """The first line that `argv` prints, run without a shell. Raises NoSecret, with its standard error.
+
+    `exact` keeps blanks at its ends, which a password may have.
+    """
     asks = asks and sys.stdin is not None and sys.stdin.isatty()
     try:
         done = subprocess.run(
@@ -151,4 +175,5 @@ def _first_line(argv: list[str], what: str, *, asks: bool) -> Secret:
         raise NoSecret(f"{what} did not end within {COMMAND_S:.0f} s") from None
     if done.returncode != 0:
         raise NoSecret(f"{what} ended with status {done.returncode}", log=clean(done.stderr, _SHOWN).strip())
-    return Secret(done.stdout.split(b"\n", 1)[0].strip())
+    line = done.stdout.split(b"\n", 1)[0]
+    return Secret(line.removesuffix(b"\r") if exact else line.strip())

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 Value = str | bool | tuple[str, ...]
 
-SLOTS = {f"{secret}_{kind}": secret for secret in ("token", "api_key") for kind in ("file", "command", "keyring")} | {
-    "host_key": "host_keys"
-}
+SLOTS = {
+    f"{secret}_{kind}": secret for secret in ("token", "api_key", "password") for kind in ("file", "command", "keyring")
+} | {"host_key": "host_keys"}
 """Keys that say the same thing in different ways: a host's token_file goes before its group's token_command."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.errors import BadFile, UnknownName
-from deploy.fleet import lines, toml_inventory
+from deploy.fleet import csv_inventory, lines, toml_inventory
 from deploy.fleet.ansible import beside, ini, json_form, yaml_form
 from deploy.fleet.ansible.layers import drafted
 from deploy.fleet.ansible.told import Told
@@ -69,7 +69,7 @@ def _draft(path: Path) -> Draft:
         return drafted(told, path)
     if not path.is_file():
         raise BadFile(str(path), ["it is not a file"])
-    if path.suffix != ".toml" and is_program(path):
+    if path.suffix not in (".toml", ".csv") and is_program(path):
         program = Program(path)
         table = _decoded(program.answer("--list"), f"{path} --list")
         if _is_ours(table):
@@ -87,9 +87,11 @@ def _draft(path: Path) -> Draft:
 
 
 def _of_ours(path: Path, found: Text) -> Draft | None:
-    """What a fleet.toml, a plain list or a document of ours says; None for Ansible's forms."""
+    """What a fleet.toml, a table or a plain list says; None for Ansible's forms."""
     if path.suffix == ".toml":
         return toml_inventory.read(found.text, str(path))
+    if path.suffix == ".csv":
+        return csv_inventory.read(found.text, str(path))
     if path.suffix in (*_YAML, *_INI) or yaml_form.looks_so(found.text) or ini.looks_so(found.text):
         return None
     if any((path.parent / name).is_dir() for name in _VARIABLES):
@@ -101,8 +103,8 @@ def _add(path: Path, told: Told) -> None:
     """One file of a folder, which is Ansible's."""
     file = str(path)
     try:
-        if path.suffix == ".toml":
-            told.fault(Where(file), "a fleet.toml does not stand in a folder of Ansible's inventories: name it alone")
+        if path.suffix in (".toml", ".csv"):
+            told.fault(Where(file), f"no {path.suffix} stands in a folder of Ansible's inventories: name it alone")
         elif is_program(path):
             program = Program(path)
             _add_printed(_decoded(program.answer("--list"), f"{file} --list"), path, program, told)

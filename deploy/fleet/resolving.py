@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from deploy.errors import BadFile
 from deploy.fleet.draft import Draft, Given, HostDraft
 from deploy.fleet.settings import board_fault
-from deploy.model.fleet import EVERYBODY, SETTINGS, UNGROUPED, Inventory, Member
+from deploy.model.fleet import EVERYBODY, PROVISIONING, SETTINGS, UNGROUPED, Inventory, Member
 from deploy.model.host import Host, parse_host
 from deploy.toml_keys import near, shown
 
@@ -25,8 +25,8 @@ _MOST_NAME = 255
 _SSH_PORT = 22
 """What a host without a port is compared by (RFC 4253, section 4)."""
 
-_FILLED = frozenset({"identity", "ca_file", "config_file"}) | {
-    f"{secret}_{kind}" for secret in ("token", "api_key") for kind in ("file", "command", "keyring")
+_FILLED = frozenset({"identity", "ca_file", "config_file", "hostname"}) | {
+    f"{secret}_{kind}" for secret in ("token", "api_key", "password") for kind in ("file", "command", "keyring")
 }
 """Settings in which {name} and {address} stand for the host's own."""
 
@@ -167,17 +167,19 @@ class _Resolver:
             found.port or (int(str(port.value)) if port else None),
         )
         board, site, keys = by_slot.pop("board", None), by_slot.pop("site", None), by_slot.pop("host_keys", None)
+        values = {
+            given.key: _filled(given, host.name, reached.address)
+            for given in by_slot.values()
+            if not isinstance(given.value, tuple)
+        }
         return Member(
             name=host.name,
             host=reached,
             board=str(board.value) if board else "",
             groups=inherited.groups,
             site=str(site.value) if site else "",
-            settings={
-                given.key: _filled(given, host.name, reached.address)
-                for given in by_slot.values()
-                if given.key in SETTINGS and not isinstance(given.value, tuple)
-            },
+            settings={key: value for key, value in values.items() if key in SETTINGS},
+            provisioning={key: value for key, value in values.items() if key in PROVISIONING},
             host_keys=keys.value if keys and isinstance(keys.value, tuple) else (),
             origin=str(host.where),
         )

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 from deploy import catalogue
 from deploy.errors import BadFile, UnknownName
 from deploy.fleet.draft import Value
-from deploy.model.fleet import SETTINGS, SWITCHES
+from deploy.model.fleet import PROVISIONING, SETTINGS, SWITCHES
 from deploy.model.layout import prefix_fault
 from deploy.model.public_key import parse_public_key
 from deploy.model.units import parse_size
 from deploy.toml_keys import near, shown
 
-KEYS = SETTINGS | {"board", "host_key", "host_keys", "site", "ssh_port", "ssh_user"}
+KEYS = SETTINGS | PROVISIONING | {"board", "host_key", "host_keys", "site", "ssh_port", "ssh_user"}
 """Of a host as of a group. `user` and `port` are the gateway's own; those of the login begin with ssh_."""
 
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -50,7 +50,10 @@ def fault_of_key(key: str) -> str:
             f"{_SECRETS[folded]}"
         )
     if folded in _NEVER:
-        return f"{key} would be a secret itself, which does not stand in an inventory: log in with a key (identity)"
+        return (
+            f"{key} would be a secret itself, which does not stand in an inventory: log in with a key (identity), or "
+            "name where a first password comes from with password_file, password_command or password_keyring"
+        )
     return f"there is no key {shown(key)}{near(key, KEYS)}"
 
 
@@ -103,6 +106,11 @@ def _host_key(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"holds no host key such as ssh-ed25519 AAAA… or SHA256:…: {error}") from None
     return f"{key.kind} {key.body}"
+
+
+def _size_or_off(text: str) -> None:
+    if text != "off":
+        _size(text)
 
 
 def _size(text: str) -> None:
@@ -186,12 +194,16 @@ _CHECKS: dict[str, Callable[[str], None]] = {
     "hard_limit": _size,
     "max_procs": _whole(1, 1024),
     "memory_limit": _size,
+    "password_command": _command,
+    "password_keyring": _keyring,
     "port": _whole(1, 65_535),
     "prefix": _prefix,
     "service": _one_of(*catalogue.INITS),
     "ssh_port": _whole(1, 65_535),
     "ssh_user": _login,
+    "swap": _size_or_off,
     "token_command": _command,
     "token_keyring": _keyring,
     "user": _login,
+    "zram": _size_or_off,
 }

@@ -35,8 +35,23 @@ SETTINGS = frozenset(
 """What an inventory may say of a host or a group: flags of `deploy`, with underscores. A secret is named by where it
 comes from, and never stands in an inventory itself."""
 
-SWITCHES = frozenset({"accept_new_host_key", "set_clock"})
-"""Those of `SETTINGS` that are true or false; the others are text, as on the command line."""
+SWITCHES = frozenset({"accept_new_host_key", "no_password_login", "set_clock"})
+"""Those of `SETTINGS` and `PROVISIONING` that are true or false; the others are text, as on the command line."""
+
+PROVISIONING = frozenset(
+    {
+        "hostname",
+        "no_password_login",
+        "password_command",
+        "password_file",
+        "password_keyring",
+        "swap",
+        "time_zone",
+        "zram",
+    }
+)
+"""What it may say for `fleet.provision` besides: flags of `provision`, with underscores. `user` and `prefix`, which are
+settings, are wishes too."""
 
 EVERYBODY, UNGROUPED = "all", "ungrouped"
 """The two groups that every inventory has; Ansible's names for them."""
@@ -57,6 +72,8 @@ class Member:
     """Where it stands, for workers that stand near it; "" for anywhere."""
     settings: Mapping[str, str | bool] = field(default_factory=dict)
     """Keys of `SETTINGS`; the host's own word goes before its group's."""
+    provisioning: Mapping[str, str | bool] = field(default_factory=dict)
+    """Keys of `PROVISIONING`, likewise."""
     host_keys: tuple[str, ...] = ()
     """Pinned: "ssh-ed25519 AAAA…" or "SHA256:…"; with any, no other key is trusted. () asks known_hosts."""
     origin: str = ""

@@ -120,7 +120,7 @@ class Trust:
             remembered = ", ".join(dict.fromkeys(each.fingerprint for each in known))
             raise HostKeyChanged(where, offered.fingerprint, remembered, str(known[0].file))
         if not self.accept_new:
-            raise HostKeyUnknown(where, offered.kind, offered.fingerprint)
+            raise HostKeyUnknown(where, offered.kind, offered.fingerprint, str(key.get_base64()))
         _append(own_file(), f"{known_name(address, port)} {offered.kind} {key.get_base64()}\n")
 
     def _lines(self) -> Iterator[tuple[str, str, KnownKey]]:
@@ -205,6 +205,11 @@ def _append(file: Path, line: str) -> None:
         before = lines.read()
         # In one write, as others may append too.
         lines.write((b"\n" if before and not before.endswith(b"\n") else b"") + line.encode())
+
+
+def remember(host: Host, kind: str, body: str) -> None:
+    """Trust a key of `host` that somebody has looked at; `body` is its base64."""
+    _append(own_file(), f"{known_name(host.address, host.port or SSH_PORT)} {kind} {body}\n")
 
 
 def forget(host: Host) -> int:

@@ -38,22 +38,28 @@ from deploy.cli import (
 from deploy.cli.contender import Contender
 from deploy.cli.dry_run import show_rehearsal
 from deploy.cli.ending import problem_document
+from deploy.cli.fleet import discover, readied
+from deploy.cli.fleet.reviewing import Review, Shown
+from deploy.cli.fleet.seating import Seat
 from deploy.cli.going_back import Gone
 from deploy.cli.reaching import Place
 from deploy.emulator.image import NAMES, Image
 from deploy.emulator.kept import KeptBoard
-from deploy.errors import NoHost
+from deploy.errors import HostKeyUnknown, NoHost
+from deploy.fleet.discovered import Heard
 from deploy.memory.budget import judge
 from deploy.memory.comparison import difference
 from deploy.memory.ladder import Climbed
 from deploy.model.artifact import Artifact
 from deploy.model.board import Board
+from deploy.model.fleet import Member
 from deploy.model.gateway_config import GatewayConfig
 from deploy.model.host import Host
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
 from deploy.model.probed import Device
 from deploy.model.reading import LiveCount, Phase, Process, Reading
+from deploy.model.rollout import Result, State
 from deploy.model.secret import Secret
 from deploy.model.source import Source
 from deploy.model.target import Target
@@ -269,6 +275,25 @@ def test_provisioning() -> None:
     rows = document["wishes"]
     assert isinstance(rows, list)
     assert [row["state"] for row in rows] == ["to do", "already"] and rows[0]["script"] and not rows[1]["script"]
+
+
+def test_provisioning_of_a_fleet() -> None:
+    change = Change("name it lichee-1", Script("name it", "text"))
+    seat = Seat(Member("one", Host("board", "root")), ())
+    seat.found = Found("root", True, ((Hostname("lichee-1"), change),))
+    seat.entered = provision.Entered(ScriptedTransport({}), "key", TakenKey(None))
+    seat.result = Result("one", State.UNCHANGED, document=seat.row(Place(BOARD, Host("board"))), host="root@board")
+    key = Shown(HostKeyUnknown("board", "ssh-ed25519", "SHA256:x", "AAAA"), [seat], "confirmed")
+    document = readied.document([seat], Review(None, False, True, [key]), 1.0, dry_run=True)
+    agrees("fleet.provision", document)
+    (host,) = document["hosts"]
+    assert keys(host, 1) <= told(section("fleet.provision")) and host["state"] == "to do"
+    agrees("provision", host["provision"])
+
+
+def test_discovery() -> None:
+    document = discover.document([Heard("10.0.0.1", by=("mdns",))], Path("fleet.toml"))
+    agrees("fleet.discover", document)
 
 
 def test_hosts(run_here: None, capsys: pytest.CaptureFixture[str]) -> None:

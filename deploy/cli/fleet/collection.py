@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from deploy.cli.fleet import look, rollout, state
+from deploy.cli.fleet import discover, look, provision, rollout, state
 
 
 def collection() -> Collection:
@@ -16,4 +16,6 @@ def collection() -> Collection:
         found.add_task(each)
     for each in (state.status, state.rollouts, state.rollback):
         found.add_task(each)
+    found.add_task(provision.provision_fleet)
+    found.add_task(discover.discover)
     return found

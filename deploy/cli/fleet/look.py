@@ -61,6 +61,7 @@ def _listed(chosen: Chosen) -> dict[str, Any]:
                 "site": member.site,
                 "groups": sorted(member.groups),
                 "settings": dict(member.settings),
+                "provisioning": dict(member.provisioning),
                 "from": member.origin,
             }
             for member in chosen.members

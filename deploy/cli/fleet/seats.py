@@ -19,13 +19,18 @@ _BOARDS: Once[Board] = Once()
 """A catalogue does not change while a command runs, and a file of it takes longer to read than a host to answer."""
 
 
-@contextmanager
-def seated(member: Member) -> Iterator[Place]:
-    """The member, connected; asked which board it is where the inventory does not say. Raises as connecting does."""
+def place_of(member: Member) -> Place:
+    """Where the member is, without touching a network; its board may be NOT_ASKED_YET. Raises UsageError's leaves."""
     if member.board == "local":
         raise UsageError("the board `local` is this machine, which no inventory can name: give its host another board")
     board = _board(member.board) if member.board else NOT_ASKED_YET
-    where = Place(board, replace(member.host, host_keys=member.host_keys))
+    return Place(board, replace(member.host, host_keys=member.host_keys))
+
+
+@contextmanager
+def seated(member: Member) -> Iterator[Place]:
+    """The member, connected; asked which board it is where the inventory does not say. Raises as connecting does."""
+    where = place_of(member)
     transport = reaching.connect(
         where,
         accept_new_host_key=bool(member.settings.get("accept_new_host_key")),

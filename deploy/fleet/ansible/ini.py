@@ -16,6 +16,8 @@ from deploy.toml_keys import near, shown
 # As the plugin has them; what follows a # there is a comment.
 _SECTION = re.compile(r"\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?")
 _GROUP = re.compile(r"([^:\]\s]+)\s*(?:#.*)?")
+# shlex goes through a line character by character, in Python; most lines have nothing for it to do.
+_QUOTED, _PLAIN = re.compile(r"""['"\\#]"""), re.compile(r"[ \t\r\n]+")
 _KINDS = ("hosts", "vars", "children")
 
 
@@ -81,7 +83,7 @@ class _Reader:
 
     def _hosts(self, line: str, where: Where) -> None:
         try:
-            words = shlex.split(line, comments=True)
+            words = _PLAIN.split(line) if not _QUOTED.search(line) else shlex.split(line, comments=True)
         except ValueError as error:
             self._told.fault(where, f"this can't be split into words: {str(error).lower()}")
             return

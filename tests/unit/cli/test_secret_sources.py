@@ -19,10 +19,11 @@ from deploy.cli.cures import cure
 from deploy.cli.ending import evidence_of
 from deploy.cli.planning import Wishes, plan_for
 from deploy.cli.reaching import Place
-from deploy.cli.secret_sources import Sources, api_key, bot_token
+from deploy.cli.secret_sources import Sources, api_key, bot_token, login_password
 from deploy.errors import BadFile, BadToken, NoSecret, UsageError
 from deploy.model.gateway_config import GatewayConfig
 from deploy.model.host import Host
+from deploy.model.secret import Secret
 
 
 def token(letter: str) -> str:
@@ -247,3 +248,17 @@ def test_no_board_that_comes_with_slimdeploy_runs_anything() -> None:
 def test_a_command_in_a_boards_file_that_cant_be_split_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="token_command can't be split into words: no closing quotation"):
         place_with(tmp_path, 'token_command = "pass \'show"')
+
+
+def test_a_first_logins_password_is_taken_as_it_is_with_its_blanks(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.touch(0o600)
+    file.write_bytes(b" two words \r\n")
+    assert login_password(Sources(file=str(file))) == Secret(b" two words ")
+    assert login_password(Sources(command=f"cat {file}", asks=False)) == Secret(b" two words ")
+    assert login_password(Sources()) is None
+    with pytest.raises(NoSecret, match="password_command: false ended with status 1"):
+        login_password(Sources(command="false", asks=False))
+    file.chmod(0o644)
+    with pytest.raises(UsageError, match="can be read by others"):
+        login_password(Sources(file=str(file)))

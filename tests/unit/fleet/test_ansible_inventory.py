@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.errors import BadFile, SlimdeployError
@@ -308,6 +308,7 @@ PIECES = st.lists(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(PIECES)
 def test_no_text_makes_a_traceback(tmp_path_factory: pytest.TempPathFactory, pieces: list[str]) -> None:
     folder = tmp_path_factory.mktemp("any")
