@@ -31,6 +31,7 @@
         ├── BadAnswer                  what the board printed is not an answer to what it was asked
         ├── Refused                    preflight, the probe or provisioning found what the board can't take
         ├── NotReady                   the release started and did not become, or stay, ready
+        ├── TelegramRefused            Telegram itself is out of reach, or refuses a user's account
         ├── OverBudget       (1, 3)    a reading does not let the release stay that it is about
         └── LoopbackFailed             the loopback board or its Bot API does not come up, answer or go down
 
@@ -258,6 +259,10 @@ class NotReady(HostError):
     def __init__(self, problem: str, host: str = "", *, log: str = "", restored: bool = False) -> None:
         super().__init__(problem, host)
         self.log, self.restored = log, restored
+
+
+class TelegramRefused(HostError):
+    """Telegram itself is out of reach, or does not do what the user's account asks for."""
 
 
 class OverBudget(HostError):

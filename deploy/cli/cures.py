@@ -138,6 +138,9 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     errors.LoopbackFailed: lambda error: (
         f"Take it down and bring it up again: {PROGRAM} emulate.down --board {error.host}, then emulate.up."
     ),
+    errors.TelegramRefused: lambda _: (
+        "Look at what it says; the account, its api_id and api_hash (my.telegram.org) and --deadline are your own."
+    ),
     errors.OverBudget: lambda _: (
         "Look at the reading (deploy without --gate-memory, then memory --explain), or give it more: --budget 6MiB."
     ),

@@ -10,6 +10,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
+from deploy.cli import as_user as as_user_flags
 from deploy.cli import bench, compare, history, ladder, options, profile, reaching, watch
 from deploy.cli.claims import Claim, Claimed, claim, document_of, strangers_claim
 from deploy.cli.ending import command
@@ -110,7 +111,7 @@ LOAD = {
 }
 
 
-@task(name="live", help=HELP | help_for("messages", **LOAD), auto_shortflags=False)
+@task(name="live", help=HELP | help_for("messages", **LOAD, **as_user_flags.HELP), auto_shortflags=False)
 @command
 def live(
     context: Context,
@@ -122,6 +123,10 @@ def live(
     rate: str = "",
     in_place: bool = False,
     real: bool = False,
+    as_user: bool = False,
+    bot: str = "",
+    api_file: str = "",
+    session: str = "",
     deadline: str = "120",
     sha256: str = "",
     prefix: str = "",
@@ -144,16 +149,24 @@ def live(
     claimed = Claimed(sha256, "", memory_limit, gc_percent, max_procs)
     burst = options.count(messages, "messages", most=MOST_MESSAGES)
     within_s = options.count(deadline, "deadline", most=3600)
-    written, rate_hz = options.kinds(kinds), options.rate_hz(rate)
-    if real and (in_place or rate or kinds != "short"):
-        raise UsageError("--real leaves the writing to people: it goes without --in-place, --rate and --kinds")
+    rate_hz = options.rate_hz(rate)
+    if real and in_place:
+        raise UsageError("--real is about the gateway in service already: it goes without --in-place")
+    if real and not as_user and (rate or kinds != "short"):
+        raise UsageError("--real leaves the writing to people: it goes without --rate and --kinds, or with --as-user")
+    if not as_user and (bot or api_file or session):
+        raise UsageError("--bot, --api-file and --session are for --as-user")
+    if as_user and not real:
+        raise UsageError("--as-user writes through the real Telegram: say --real too")
+    written = () if as_user else options.kinds(kinds)
+    user = as_user_flags.AsUser(bot, api_file, session, kinds, rate_hz) if as_user else None
 
     def take(transport: Transport, place: Place, held: Claim, observer: Observer) -> Reading:
         from deploy.cli.service import manager_of
         from deploy.memory.live import Load
 
         if real:
-            return real_of(transport, held, burst, within_s, observer)
+            return real_of(transport, held, burst, within_s, observer, send)
         led = manager_of(reaching.installed(transport, place, prefix), place) if in_place else None
         return live_of(place, transport, held, Load(burst, within_s, written, rate_hz), observer, led=led)
 
@@ -161,6 +174,7 @@ def live(
         return reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)
 
     place = reaching.choose(board, host, emulate=emulate)
+    send = user.sender(burst, within_s, silent.screen(as_json=json).say) if user else None
     return _read(place, login, prefix, claimed, held_to, take, explain=explain, keep=keep, json=json)
 
 

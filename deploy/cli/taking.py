@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from deploy.cli.claims import Claim, circumstances_of
@@ -16,6 +17,7 @@ from deploy.model.verdict import Budget, Verdict
 from deploy.service.face import ServiceManager
 from deploy.steps.face import Job, Observer
 from deploy.steps.measure import TakeReading
+from deploy.telegram.user_account import UserCount
 from deploy.telegram.user_side import UserSide
 from deploy.transport.protocol import Transport
 
@@ -72,11 +74,21 @@ def live_of(
         return _under_load(transport, Claim(own, second.health_port, about), second.user_side, load, observer)
 
 
-def real_of(transport: Transport, held: Claim, messages: int, within_s: int, observer: Observer) -> Reading:
-    """A live reading of the gateway in service, with the messages of people."""
+def real_of(
+    transport: Transport,
+    held: Claim,
+    messages: int,
+    within_s: int,
+    observer: Observer,
+    send: Callable[[], UserCount] | None = None,
+) -> Reading:
+    """A live reading of the gateway in service, with messages of people, or of the account that `send` writes from."""
     from deploy.memory.real import real_reading
 
-    observer.note(f"waiting up to {within_s} s for {messages} messages: write to the bot")
+    if send is None:
+        observer.note(f"waiting up to {within_s} s for {messages} messages: write to the bot")
+    else:
+        observer.note(f"{messages} messages from your account, up to {within_s} s; then sampling until VmRSS is steady")
     return real_reading(
         transport,
         held.subject,
@@ -85,6 +97,7 @@ def real_of(transport: Transport, held: Claim, messages: int, within_s: int, obs
         deadline_s=within_s,
         circumstances=held.circumstances,
         progress=observer.progress,
+        send=send,
     )
 
 

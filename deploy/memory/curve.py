@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -65,15 +66,19 @@ def watched(transport: Transport, process: Process, load: Callable[[], T]) -> tu
     points: list[tuple[float, int]] = []
     done.wait(_FIRST_AFTER_S)
     while not done.is_set():
-        try:
-            points += parse_curve(transport.run(curve_script(process)).stdout)
-        except DeadlineExceeded:
-            done.wait(1)
-        if len(points) > _MOST:
-            points = points[::2]
+        points = with_more(transport, process, points)
     if failed:
         raise failed[0]
     return ended[0], tuple(points)
+
+
+def with_more(transport: Transport, process: Process, points: list[tuple[float, int]]) -> list[tuple[float, int]]:
+    """The points and those of one second more; every other one where they are too many."""
+    try:
+        points = points + parse_curve(transport.run(curve_script(process)).stdout)
+    except DeadlineExceeded:
+        time.sleep(1)
+    return points[::2] if len(points) > _MOST else points
 
 
 def parse_curve(stdout: bytes) -> list[tuple[float, int]]:

@@ -18,15 +18,17 @@ from gateways import QUICK, Gateways
 from readings import failed, names_no_figure
 
 from deploy.board_shell.health import Health
-from deploy.errors import BadAnswer, ConnectionLost, DeadlineExceeded, ForwardRefused, HostError
+from deploy.errors import BadAnswer, ConnectionLost, DeadlineExceeded, ForwardRefused, HostError, TelegramRefused
 from deploy.memory import live
 from deploy.memory.budget import judge
 from deploy.memory.counters import counters
 from deploy.memory.live import Load, did_the_work, live_reading
+from deploy.memory.real import real_reading
 from deploy.model.layout import Layout
 from deploy.model.reading import Process, Reading
 from deploy.model.verdict import Budget, Outcome
 from deploy.telegram.counts import BurstCount
+from deploy.telegram.user_account import UserCount
 from deploy.transport.local import LocalTransport
 from deploy.transport.protocol import Completed
 from deploy.transport.scripted import ScriptedTransport
@@ -477,3 +479,69 @@ def test_where_the_server_forwards_nothing_the_whole_reading_is_had_by_the_binar
     )
     assert failed(reading) == set()
     assert judge(reading, Budget()).reason.startswith("live: ")
+
+
+# --- through the real Telegram, from a user's account
+
+
+def really(gateways: Gateways, page: HealthPage, count: UserCount | Exception, *, moves: int = 5) -> Reading:
+    """A reading while an account writes `moves` messages; `count` is what that account says of them."""
+    layout = gateways.subject().layout
+    offset = Path(layout.offset_file)
+    offset.write_text("12345 1000\n")
+
+    def send() -> UserCount:
+        page.inbound += moves
+        page.outbound += moves
+        offset.write_text(f"12345 {1000 + moves}\n")
+        if isinstance(count, Exception):
+            raise count
+        return count
+
+    return real_reading(
+        LocalTransport(),
+        gateways.subject(),
+        health_port=page.port,
+        messages=5,
+        deadline_s=0.5,
+        circumstances={},
+        progress=lambda done, of: None,
+        send=send,
+        pace=QUICK,
+    )
+
+
+def test_what_an_account_has_sent_and_seen_answered_makes_a_live_reading(gateways: Gateways, page: HealthPage) -> None:
+    reading = really(gateways, page, UserCount(5, 5, 4.0))
+    assert failed(reading) == set()
+    assert judge(reading, Budget()).outcome is Outcome.PASS
+    assert reading.live is not None and (reading.live.sent, reading.live.received, reading.live.answered) == (5, 5, 5)
+    proof = next(proof for proof in reading.evidence if proof.name == "did_the_work")
+    assert proof.detail.startswith(
+        "5 sent and 5 answered as their user sees it; 5 messages from a user's account received"
+    )
+    assert "the offset of getUpdates moved by 5" in proof.detail
+    assert reading.circumstances["messages"].startswith("from a user's account")
+
+
+@pytest.mark.parametrize(
+    ("count", "moves", "said"),
+    [
+        (UserCount(4, 4, 1.0), 5, "5 were to be sent"),
+        (UserCount(5, 4, 1.0), 5, "no answer that arrived"),
+        (UserCount(5, 5, 1.0), 4, "4 messages from a user's account received"),
+        (UserCount(5, 5, 1.0), 0, "0 messages from a user's account received"),
+    ],
+)
+def test_an_account_whose_messages_did_not_all_come_back_leaves_no_figure(
+    gateways: Gateways, page: HealthPage, count: UserCount, moves: int, said: str
+) -> None:
+    reading = really(gateways, page, count, moves=moves)
+    assert failed(reading) == {"did_the_work"}
+    verdict = judge(reading, Budget(rss_kib=1 << 30))
+    assert verdict.outcome is Outcome.NOT_MEASURED and said in verdict.reason and names_no_figure(verdict)
+
+
+def test_what_telegram_refuses_the_account_ends_the_reading(gateways: Gateways, page: HealthPage) -> None:
+    with pytest.raises(TelegramRefused, match="asks to wait"):
+        really(gateways, page, TelegramRefused("Telegram asks to wait 3600 s", "Telegram"), moves=0)
