@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test check check-python check-gateway check-windows race fuzz bench clean
 
 FUZZTIME ?= 30s
+FUZZJOBS ?= 4
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 demo: $(VENV)/installed
@@ -37,11 +38,12 @@ check-windows: $(VENV)/installed-dev
 race: $(VENV)/installed-dev
 	cd gateway && CGO_ENABLED=1 ../$(BIN)/go test -race ./internal/...
 
+# FUZZJOBS targets at a time, a worker each. Instrumented packages are compiled once before, and not by each of them.
 fuzz: $(VENV)/installed-dev
-	cd gateway && for package in $$(../$(BIN)/go list ./...); do \
-	  for target in $$(../$(BIN)/go test -list '^Fuzz' "$$package" | grep '^Fuzz'); do \
-	    ../$(BIN)/go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
-	  done; done
+	cd gateway && ../$(BIN)/go test -c -fuzz . -o /dev/null ./internal/openai && \
+	  ../$(BIN)/go test -list '^Fuzz' ./... | awk '/^Fuzz/ {all = all " " $$1} /^ok/ {n = split(all, names, " "); all = ""; \
+	    for (i = 1; i <= n; i++) print $$2, names[i]}' | xargs -L 1 -P $(FUZZJOBS) sh -c \
+	  '../$(BIN)/go test -run "^$$" -fuzz "^$$2$$" -fuzztime $(FUZZTIME) -parallel 1 "$$1"' fuzz
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/noop_deploy.py

@@ -31,5 +31,15 @@ def gateway(context: Context, runs: int = 3, json: bool = False, board: str = ""
         raise Exit(code=1 if done is None else done.exited)
 
 
+@task(help={"runs": "how often each build is run (default: 3)", "json": "print one JSON document"})
+def undone(context: Context, runs: int = 3, json: bool = False) -> None:
+    """What each thing that made the gateway small gives: the gateway with that one thing undone."""
+    script = Path(__file__).parent / "benchmarks" / "gateway_undone.py"
+    command = [sys.executable, str(script), "--runs", str(runs), *(["--json"] if json else [])]
+    done = context.run(shlex.join(command), warn=True, in_stream=False)
+    if done is None or not done.ok:
+        raise Exit(code=1 if done is None else done.exited)
+
+
 ns = namespace()
-ns.add_collection(Collection("bench", gateway))
+ns.add_collection(Collection("bench", gateway, undone))
