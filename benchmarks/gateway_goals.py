@@ -272,7 +272,7 @@ def text(rows: list[Row], machine: dict[str, object]) -> str:
     """A Markdown table, and the circumstances."""
     lines = ["| what | goal | measured | met |", "|---|---|---|---|"]
     for row in rows:
-        goal = "" if row.most is None else f"<= {row.most:,g} {row.unit}"
+        goal = "" if row.most is None else f"<= {row.most:,.10g} {row.unit}"
         measured = f"{row.measured:,.3f}" if row.unit == "%" else f"{row.measured:,}"
         lines.append(
             f"| {row.what} | {goal} | {measured} {row.unit} | {({True: 'yes', False: 'NO', None: ''})[row.met]} |"
