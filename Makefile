@@ -14,7 +14,7 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	cd gateway && ../$(BIN)/go test ./...
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n auto
 
 # Two halves, for make -j2: one runs on one CPU, the other compiles most of the time.
 check: check-python check-gateway

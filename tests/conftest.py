@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from program import Slimdeploy
+from sharing_out import LongestFirst, rank
 
 
 def pytest_configure() -> None:
@@ -24,21 +25,19 @@ def pytest_configure() -> None:
     settings.load_profile("whatever the machine does")
 
 
-LONGEST_FIRST = (
-    *("emulated/test_services.py", "emulated/test_swap.py", "emulated/test_power_cuts.py", "emulated/test_deploy.py"),
-    *("emulated/", "loopback/", "ssh/", "traps/"),
-)
-"""The files whose tests take longest: a worker that gets one last keeps all others waiting."""
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first; see `--dist loadgroup` in the Makefile, which keeps this order."""
-    items.sort(key=lambda item: _rank(item.path.relative_to(Path(__file__).parent).as_posix(), LONGEST_FIRST))
+    """The longest first."""
+    items.sort(key=lambda item: rank(item.path.relative_to(Path(__file__).parent).as_posix()))
 
 
-def _rank(path: str, order: Sequence[str]) -> int:
-    return next((number for number, start in enumerate(order) if path.startswith(start)), len(order))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LongestFirst | None:
+    """Ours, where no other was asked for."""
+    if config.getvalue("dist") != "load":
+        return None
+    config.option.loadscopereorder = False
+    return LongestFirst(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from emulated_board import EmulatedBoard, ImageOf, each_of, gone, slot
+from emulated_board import EmulatedBoard, ImageOf, gone, slot
 
 from deploy.emulator import qemu
 from deploy.emulator.images import image_for
@@ -56,7 +56,7 @@ def image_of(emulated_cache: Path) -> ImageOf:
     return find
 
 
-@pytest.fixture(scope="session", params=each_of("riscv64", "arm64", "armv7", "mipsle"))
+@pytest.fixture(scope="session", params=["riscv64", "arm64", "armv7", "mipsle"])
 def board(request: pytest.FixtureRequest, image_of: ImageOf, emulated_cache: Path) -> Iterator[EmulatedBoard]:
     """A board of 64 MiB of each architecture, for all tests that leave it as it was; its end is a test too."""
     yield from a_board(request.param, image_of, emulated_cache)

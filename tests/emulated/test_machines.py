@@ -89,14 +89,19 @@ def test_a_way_back_that_is_blocked_for_a_while_is_there_again_and_leaves_no_con
     board: EmulatedBoard,
 ) -> None:
     port = board.state["bot_api_port"]
+    # Until the connection that the port belongs to is gone, nc can't have it; then it keeps it until it is told.
     block = f"""
 for pid in $(pidof dropbear); do [ $pid = $(cat /run/dropbear.pid) ] || kill $pid; done
-for i in 1 2 3 4 5; do timeout 8 nc -l -p {port} && break; done
+until [ -e /run/unblock ]; do nc -l -p {port}; sleep 0.2; done
 """
-    board.run(f"setsid sh -c '{block}' </dev/null >/dev/null 2>&1 &")
+    board.run(f"rm -f /run/unblock; setsid sh -c '{block}' </dev/null >/dev/null 2>&1 &")
+    until_s = time.monotonic() + 60
+    while board.run("pidof nc").status != 0:
+        assert time.monotonic() < until_s, "the port is never taken"
     time.sleep(4)  # eight tries, at two a second
     assert board.run("pidof nc").status == 0, "the port is taken"
     assert connections(board.daemon.pid, board.state["port"]) <= 1
+    board.run("touch /run/unblock; kill $(pidof nc)")
     until_s = time.monotonic() + 30
     request = b"GET /bot" + TOKEN.encode() + b"/getMe HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     while not answers(board, request):

@@ -33,9 +33,6 @@ def board_with(image_of: ImageOf, cache: Path, machine: str, land: str, **more: 
             shutil.rmtree(folder)
 
 
-on_systemd, on_openrc = (pytest.mark.xdist_group(f"emulated-{land}") for land in ("systemd", "openrc"))
-
-
 @pytest.fixture(scope="module")
 def systemd(image_of: ImageOf, emulated_cache: Path) -> Iterator[EmulatedBoard]:
     yield from board_with(image_of, emulated_cache, "arm64", "systemd", memory_kib=96 * 1024, disk_kib=128 * 1024)
@@ -46,7 +43,6 @@ def openrc(image_of: ImageOf, emulated_cache: Path) -> Iterator[EmulatedBoard]:
     yield from board_with(image_of, emulated_cache, "armv7", "openrc", disk_kib=40 * 1024)
 
 
-@on_systemd
 def test_systemd_is_the_first_process_and_nothing_failed(systemd: EmulatedBoard) -> None:
     assert systemd.run("readlink /proc/1/exe").out.strip() == "/usr/lib/systemd/systemd"
     waited = systemd.run("systemctl is-system-running --wait; systemctl --failed --no-legend --plain")
@@ -61,8 +57,7 @@ def test_systemd_is_the_first_process_and_nothing_failed(systemd: EmulatedBoard)
     ]
 
 
-@on_systemd
-def test_a_memory_limit_of_a_unit_is_the_kernels_and_it_kills(systemd: EmulatedBoard) -> None:
+def test_a_memory_limit_of_a_systemd_unit_is_the_kernels_and_it_kills(systemd: EmulatedBoard) -> None:
     unit = "[Service]\nExecStart=/bin/sleep 1000\nMemoryMax=16M\n"
     systemd.run(
         "cat >/run/systemd/system/held.service && systemctl daemon-reload && systemctl start held", unit.encode()
@@ -81,7 +76,6 @@ def test_a_memory_limit_of_a_unit_is_the_kernels_and_it_kills(systemd: EmulatedB
     assert ended.out.strip() == "oom-kill"
 
 
-@on_openrc
 def test_openrc_runs_the_board_and_mounted_the_cgroups(openrc: EmulatedBoard) -> None:
     services = openrc.run("for each in cgroups board network dropbear; do rc-service $each status; done 2>&1")
     assert services.out.count("started") == 4, services.out
@@ -90,7 +84,6 @@ def test_openrc_runs_the_board_and_mounted_the_cgroups(openrc: EmulatedBoard) ->
     assert "memory" in openrc.run("cat /sys/fs/cgroup/cgroup.subtree_control").out.split()
 
 
-@on_openrc
 def test_openrc_sets_a_memory_limit_where_its_cgroups_are_mounted(openrc: EmulatedBoard) -> None:
     script = """#!/usr/sbin/openrc-run
 supervisor=supervise-daemon
@@ -106,7 +99,7 @@ rc_cgroup_settings='memory.max 16777216'
     openrc.run("rc-service held stop; rm /etc/init.d/held")
 
 
-@pytest.mark.parametrize("land", [pytest.param("systemd", marks=on_systemd), pytest.param("openrc", marks=on_openrc)])
+@pytest.mark.parametrize("land", ["systemd", "openrc"])
 def test_a_board_comes_back_after_a_power_cut(land: str, request: pytest.FixtureRequest) -> None:
     board: EmulatedBoard = request.getfixturevalue(land)
     boots = board.ask("boots")["boots"]
@@ -123,13 +116,11 @@ def probed(board: EmulatedBoard) -> Probed:
     return parse_probe(framing, said.out.encode())
 
 
-@on_systemd
 def test_the_probe_names_systemd(systemd: EmulatedBoard) -> None:
     found = probed(systemd)
     assert (found.init, found.first_process, found.libc, found.busybox) == ("systemd", "systemd", "glibc", "")
 
 
-@on_openrc
 def test_the_probe_names_openrc(openrc: EmulatedBoard) -> None:
     found = probed(openrc)
     assert (found.init, found.first_process, found.ssh_server) == ("openrc", "init", "dropbear")

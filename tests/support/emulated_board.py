@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import asyncssh
-import pytest
 
 TOKEN = "1234567890:" + "A" * 35
 _UP_S = 150.0
@@ -28,11 +27,6 @@ _PAUSE_S = 0.05
 _SLOTS = 4 + 3
 """Four for the boards that tests share, which idle most of the time; three for those that work."""
 _SLOT_S = 280.0
-
-
-def each_of(*names: str) -> list[Any]:
-    """Parameters, each for one worker alone (`--dist loadgroup`): what they stand for is booted once in a run."""
-    return [pytest.param(name, marks=pytest.mark.xdist_group(f"emulated-{name}")) for name in names]
 
 
 class ImageOf(Protocol):

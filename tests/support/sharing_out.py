@@ -1,0 +1,41 @@
+"""How the workers of pytest-xdist share the tests out: the longest first, and together what shares a machine.
+
+xdist's own way gives the first worker the first eighth of all tests at once, which here are all that take long.
+"""
+
+from __future__ import annotations
+
+import re
+
+from xdist.scheduler import LoadScopeScheduling
+
+LONGEST_FIRST = (
+    *("emulated/test_services.py", "emulated/test_swap.py", "emulated/test_power_cuts.py", "emulated/test_deploy.py"),
+    *("emulated/", "loopback/", "ssh/", "traps/"),
+)
+"""The files whose tests take longest: a worker that gets one last keeps all others waiting."""
+
+_SHARES_A_MACHINE = re.compile(
+    r"tests/emulated/test_(?:machines|probe|user_lands)\.py::.*(riscv64|arm64|armv7|mipsle|systemd|openrc)"
+)
+_SHORT = re.compile(r"tests/(?:unit|docs)/[^:]*")
+
+
+def rank(path: str) -> int:
+    """The place of a file, as its path below tests/, among all."""
+    return next((number for number, start in enumerate(LONGEST_FIRST) if path.startswith(start)), len(LONGEST_FIRST))
+
+
+class LongestFirst(LoadScopeScheduling):
+    """In the order of the collection; one test at a time, but a file of short ones, or all of a machine, at once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return together(nodeid)
+
+
+def together(nodeid: str) -> str:
+    """The same for all tests that go to one worker."""
+    if machine := _SHARES_A_MACHINE.match(nodeid):
+        return machine[1]
+    file = _SHORT.match(nodeid)
+    return file[0] if file else nodeid
