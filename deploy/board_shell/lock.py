@@ -8,6 +8,7 @@ has to hold it is the steps' business.
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import re
 import secrets
@@ -74,18 +75,22 @@ class Lock:
     """Shown to whoever finds the board locked; letters, digits and ._@- only."""
 
     @classmethod
-    def of(cls, who: str) -> Lock:
-        """A new one for `who`, usually user@controller."""
-        return cls(secrets.token_hex(6), _WHO.sub("-", who)[:100] or "somebody")
+    def of(cls, who: str, purpose: str = "") -> Lock:
+        """A new one for `who`, usually user@controller.
+
+        Two of one `purpose` are the same hold: whoever goes on with what was begun is not locked out by its beginning.
+        """
+        token = hashlib.sha256(purpose.encode()).hexdigest()[:12] if purpose else secrets.token_hex(6)
+        return cls(token, _WHO.sub("-", who)[:100] or "somebody")
 
     @classmethod
-    def mine(cls) -> Lock:
-        """A new one for whoever runs this program."""
+    def mine(cls, purpose: str = "") -> Lock:
+        """A new one for whoever runs this program; see `of`."""
         try:
             user = getpass.getuser()
         except (KeyError, OSError):  # a container's user without a name
             user = str(os.getuid())
-        return cls.of(f"{user}@{socket.gethostname()}")
+        return cls.of(f"{user}@{socket.gethostname()}", purpose)
 
     def functions(self, layout: Layout) -> str:
         """sh: take_lock SECONDS (0, LOCKED_STATUS with a line on stdout, or another status) and drop_lock."""

@@ -88,6 +88,7 @@ _INSTALLED = """\
 link() { set -- "$(readlink "$1" 2>/dev/null)"; printf '%s\\n' "${1##*/}"; }
 printf 'current %s\\n' "$(link "$prefix/current")"
 printf 'previous %s\\n' "$(link "$prefix/previous")"
+[ ! -e "$prefix/run/guard" ] && [ ! -e "$prefix/run/guard.now" ] || echo guarded
 for f in config.json ca.pem run/supervise run/launch run/note run/manager; do
     [ ! -f "$prefix/$f" ] || printf 'file %s %s\\n' "$f" "$(hash_of "$prefix/$f")"
 done
@@ -230,8 +231,10 @@ def _installed(text: str) -> Installed:
     files: dict[str, str] = {}
     releases: dict[str, str] = {}
     parts: dict[str, Part] = {}
+    guarded = False
     for line in text.splitlines():
         key, _, rest = line.partition(" ")
+        guarded = guarded or key == "guarded"
         name, _, value = rest.partition(" ")
         if key in links:
             links[key] = name
@@ -250,6 +253,7 @@ def _installed(text: str) -> Installed:
         ca_sha256=files.pop("ca.pem", ""),
         service_sha256=files,
         parts=parts,
+        guarded=guarded,
     )
 
 

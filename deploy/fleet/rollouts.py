@@ -39,6 +39,10 @@ REQUESTS = ("pause", "abort")
 """What another process can ask of the one that carries a rollout out."""
 
 
+LAST = "last"
+"""What the newest rollout is called by whoever has no id at hand."""
+
+
 def rollouts_file() -> Path:
     """Where it lies."""
     return data_folder() / "rollouts.sqlite3"
@@ -132,13 +136,15 @@ class Rollouts:
         return {state: found.get(state, 0) for state in State}
 
     def find(self, text: str) -> str:
-        """The id that begins with `text`, or whose last four digits it is.
+        """The id that begins with `text`, or whose last four digits it is; of the newest one for LAST.
 
         Raises UnknownName, with the near ones, and UsageError that names the candidates where there are several.
         """
         ids: list[str] = [row[0] for row in self._select("SELECT id FROM rollout ORDER BY number DESC")]
         if text in ids:
             return text
+        if text == LAST and ids:
+            return ids[0]
         found = [each for each in ids if text and (each.startswith(text) or each.endswith(f"-{text}"))]
         if not found:
             raise UnknownName("rollout", text, difflib.get_close_matches(text, ids, n=3, cutoff=0.5), ids[:_MOST_NAMED])

@@ -83,6 +83,8 @@ class Installed:
     """Of the files that a service manager may have: by path, those under the prefix relative to it."""
     parts: dict[str, Part] = field(default_factory=dict)
     """By release id, what arrived of those that are not whole."""
+    guarded: bool = False
+    """Whether a deployment that has not ended would be put back by its guard: what runs now may not be what stays."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Commit:
 
     def commands(self, job: Job) -> tuple[Script | LocalCommand, ...]:
         """The one script, where something was changed."""
-        return (commit_script(job),) if job.switched else ()
+        return (commit_script(job),) if job.switched or (job.facts and job.known.installed.guarded) else ()
 
     def run(self, job: Job, observer: Observer) -> str:
         """Raises OverBudget where the verdict is not PASS."""
@@ -43,7 +43,7 @@ class Commit:
             reason = verdict.reason if verdict else "there is no reading"
             code = verdict.outcome.exit_code if verdict else Outcome.NOT_MEASURED.exit_code
             raise OverBudget(f"the reading does not let it stay: {reason}", job.transport.host, code)
-        if not job.switched:
+        if not (job.switched or job.known.installed.guarded):
             return "nothing was changed, and the reading is within budget"
         stand_by(job, observer)
         return "the reading is within budget: the new release stays"

@@ -58,7 +58,8 @@ class Verify:
         """The look at the process, then the removal; GET /ready travels beside them, through a forwarded channel."""
         if job.facts is None:
             return ()
-        ending = (commit_script(job),) if job.switched or Start().skip(job) is None else ()
+        changes = job.switched or job.known.installed.guarded or Start().skip(job) is None
+        ending = (commit_script(job),) if changes else ()
         return (observe_script(job.layout, Framing.new(), ask_it=job.plan.answers), *ending)
 
     def run(self, job: Job, observer: Observer) -> str:
@@ -68,7 +69,7 @@ class Verify:
         port = job.plan.config.health_port
         if not job.switched:
             health = self._wait_until_ready(job, observer)
-            job.committed = True
+            self._stays(job, observer)
             return f"/ready answers on port {port}; {counted(health)}"
         self._wait_until_ready(job, observer)
         observer.note(f"ready; settling for {self.settle_s:g} s")
@@ -91,11 +92,20 @@ class Verify:
             self.sleep(self.settle_s)
         check(job, self._running(job))
         if not job.switched:
-            job.committed = True
+            self._stays(job, observer)
             return "it runs, limits in force"
         if self.commits:
             stand_by(job, observer)
         return f"the same process for {self.settle_s:g} s, limits in force"
+
+    def _stays(self, job: Job, observer: Observer) -> None:
+        """What ran before runs on. But it may be another deployment's, whose guard would put it back in a minute.
+
+        Raises Refused where that deployment may still be at it; whoever goes on with it after a kill stands by it.
+        """
+        if job.known.installed.guarded and self.commits:
+            stand_by(job, observer)
+        job.committed = True
 
     def _wait_until_ready(self, job: Job, observer: Observer) -> Health:
         port = job.plan.config.health_port

@@ -26,6 +26,8 @@ HELP = {
     "at_once": "how many hosts are worked on at the same time",
 }
 
+ROLLOUT_HELP = "a rollout's id, the beginning of it, its last four digits, or `last` for the newest"
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:

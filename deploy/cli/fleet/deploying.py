@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from deploy import deployments
+from deploy.board_shell.lock import Lock
 from deploy.cli import history
 from deploy.cli.claims import record_of
 from deploy.cli.fleet.order import Order
@@ -20,7 +21,7 @@ from deploy.cli.planning import Wishes, plan_for
 from deploy.cli.reaching import Place
 from deploy.cli.secret_sources import Sources
 from deploy.cli.taking import taker
-from deploy.errors import Refused, SlimdeployError
+from deploy.errors import SlimdeployError
 from deploy.fleet.pool import Deed
 from deploy.model.artifact import Artifact
 from deploy.model.fleet import Member
@@ -34,9 +35,6 @@ from deploy.steps.shared_build import SharedBuild
 
 _BUILT: Once[Artifact] = Once()
 """What this process has built: members share it, also where none of them says its board beforehand."""
-
-_LOOK_AGAIN_S = 5.0
-"""How often a board is tried again that another deployment holds."""
 
 
 def wishes_of(order: Order, member: Member) -> Wishes:
@@ -59,18 +57,11 @@ def wishes_of(order: Order, member: Member) -> Wishes:
 
 def deploy(order: Order, member: Member) -> Result:
     """What `deploy` does on this one host, and what came of it."""
-    until_s = time.monotonic() + order.patience_s
 
     def act(told: Told) -> Result:
-        while True:
-            try:
-                with seated(member) as place:
-                    told.place = place
-                    return _deployed(told, order, member, place)
-            except Refused as error:
-                if error.reason != "locked" or time.monotonic() >= until_s:
-                    raise
-            time.sleep(_LOOK_AGAIN_S)
+        with seated(member) as place:
+            told.place = place
+            return _deployed(told, order, member, place)
 
     return guarded(member, act)
 
@@ -133,7 +124,8 @@ def led_back(order: Order, releases: Mapping[str, str], member: Member) -> Resul
 
 def _job(order: Order, member: Member, place: Place) -> Job:
     assert place.opened is not None, "seated is connected"
-    return Job(plan_for(place, wishes_of(order, member)), place.opened)
+    lock = Lock.mine(f"{order.rollout} {member.name}" if order.rollout else "")
+    return Job(plan_for(place, wishes_of(order, member)), place.opened, lock)
 
 
 def _steps(order: Order, job: Job, place: Place) -> tuple[Step, ...]:

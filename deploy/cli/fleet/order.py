@@ -26,7 +26,7 @@ class Order:
     """What is built already, one for each target: no other binary of these targets is deployed."""
     measure: bool = True
     gate_memory: bool = False
-    patience_s: float = 0.0
-    """How long a board is waited for that another deployment holds."""
+    rollout: str = ""
+    """The rollout that this is part of. Whoever goes on with it after a kill takes over the boards that it holds."""
     release: str = ""
     """For `fleet.rollback`: the release to go back to; "" for the one before."""

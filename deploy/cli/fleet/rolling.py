@@ -24,7 +24,6 @@ from deploy.cli.fleet.onlookers import onlooker, wave_title
 from deploy.cli.fleet.order import Order
 from deploy.cli.fleet.overriding import Flags, overridden, refuse_shared_bots
 from deploy.cli.fleet.telling import results_document, worst_exit_code
-from deploy.cli.wording import PROGRAM
 from deploy.errors import UsageError
 from deploy.fleet.engine import Run, Work
 from deploy.fleet.gates import parse_gate, parse_max_fail
@@ -36,10 +35,6 @@ from deploy.model.fleet import Member
 from deploy.model.rollout import OnFailure, Phase, Policy, Result, Rollout
 from deploy.report import silent
 from deploy.report.problems import problem_lines, problems_of
-
-PATIENCE_S = 300.0
-"""How long a resumed rollout waits for a board: a deployment whose controller was killed holds it for minutes, until
-the board's own guard has put it in order."""
 
 _BUILD = ("source", "package", "tags", "ldflags", "version", "command")
 
@@ -103,24 +98,17 @@ def begin(asked: Asked, *, as_json: bool, junit: str) -> int:
 
 
 def resume(text: str, *, as_json: bool, junit: str) -> int:
-    """Go on with a rollout, the newest for ""; the exit code. Raises UsageError's leaves."""
+    """Go on with a rollout; the exit code. Raises UsageError's leaves."""
     with Rollouts() as kept:
-        found = _found(kept, text)
+        found = kept.one(text)
         left = len(kept.unfinished(found.id))
         if left:
             still_there(found.artifacts)
-        order = replace(order_of(found.wishes), artifacts=found.artifacts, patience_s=PATIENCE_S)
+        order = replace(order_of(found.wishes), artifacts=found.artifacts)
         members = overridden(read(found.inventory).members, found.wishes)
         hosts = "1 host is" if left == 1 else f"{left} hosts are"
         silent.screen(as_json=as_json).say(f"rollout {found.id}: {hosts} left")
         return carry_out(found, members, order, kept, as_json=as_json, junit=junit)
-
-
-def _found(kept: Rollouts, text: str) -> Rollout:
-    found = kept.one(text) if text else kept.newest()
-    if found is None:
-        raise UsageError(f"no rollout is kept on this machine ({PROGRAM} fleet.deploy begins one)")
-    return found
 
 
 def carry_out(
@@ -129,6 +117,7 @@ def carry_out(
     """Carry it out from where it stands, show how it goes, and how it ended; the exit code."""
     screen = silent.screen(as_json=as_json)
     began_s = time.monotonic()
+    order = replace(order, rollout=rollout.id)
     work = Work(deploying(order), lambda releases: leading_back(order, releases))
     before = kept.results(rollout.id, documents=False)
     at_once = min(rollout.policy.at_once, MOST_AT_ONCE, max(1, len(members)))
@@ -217,7 +206,7 @@ def ask(text: str, request: str, said: str) -> int:
     from deploy.report.console import Screen
 
     with Rollouts() as kept:
-        found = _found(kept, text)
+        found = kept.one(text)
         if kept.holder(found.id) is not None:
             kept.ask(found.id, request)
         elif request == "pause":

@@ -7,7 +7,7 @@ from invoke.tasks import task
 
 from deploy.cli import options
 from deploy.cli.ending import command
-from deploy.cli.fleet.choosing import HELP
+from deploy.cli.fleet.choosing import HELP, ROLLOUT_HELP
 from deploy.cli.options import help_for
 from deploy.errors import UsageError
 from deploy.model.fleet import SETTINGS
@@ -111,33 +111,33 @@ def deploy(
 
 @task(
     positional=["rollout"],
-    help=help_for("json", junit=_POLICY_HELP["junit"], rollout="its id, the beginning of it, or its last four digits"),
+    help=help_for("json", junit=_POLICY_HELP["junit"], rollout=ROLLOUT_HELP),
     auto_shortflags=False,
 )
 @command
-def resume(context: Context, rollout: str = "", junit: str = "", json: bool = False) -> int:
+def resume(context: Context, rollout: str, junit: str = "", json: bool = False) -> int:
     """Go on with a rollout that was killed, interrupted, paused or stopped: no host twice, none forgotten.
 
     The hosts that are left get the same binary and the same settings; those that were out of reach are tried again.
-    Without an id it is the newest one. Exit codes as fleet.deploy.
+    Exit codes as fleet.deploy.
     """
     from deploy.cli.fleet import rolling
 
     return rolling.resume(rollout, as_json=json, junit=junit)
 
 
-@task(positional=["rollout"], help=help_for(rollout="its id; without it the newest one"), auto_shortflags=False)
+@task(positional=["rollout"], help=help_for(rollout=ROLLOUT_HELP), auto_shortflags=False)
 @command
-def pause(context: Context, rollout: str = "") -> int:
+def pause(context: Context, rollout: str) -> int:
     """Ask a rollout that another process carries out to stop after its wave; fleet.resume goes on."""
     from deploy.cli.fleet.rolling import ask
 
     return ask(rollout, "pause", "it stops after the wave that is under way")
 
 
-@task(positional=["rollout"], help=help_for(rollout="its id; without it the newest one"), auto_shortflags=False)
+@task(positional=["rollout"], help=help_for(rollout=ROLLOUT_HELP), auto_shortflags=False)
 @command
-def abort(context: Context, rollout: str = "") -> int:
+def abort(context: Context, rollout: str) -> int:
     """End a rollout for good: hosts under way come to their end, no other is begun. What was deployed stays."""
     from deploy.cli.fleet.rolling import ask
 

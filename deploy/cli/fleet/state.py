@@ -13,7 +13,7 @@ from invoke.tasks import task
 
 from deploy import deployments
 from deploy.cli.ending import command
-from deploy.cli.fleet.choosing import HELP, Chosen, choose
+from deploy.cli.fleet.choosing import HELP, ROLLOUT_HELP, Chosen, choose
 from deploy.cli.fleet.deeds import looking
 from deploy.cli.fleet.look import all_of
 from deploy.cli.fleet.order import Order
@@ -30,8 +30,6 @@ from deploy.model.units import show_kib
 from deploy.report import silent
 from deploy.report.fleet import counts_of, totals_line
 
-_ROLLOUT = "a rollout's id, the beginning of it, or its last four digits"
-
 
 @task(
     help=help_for(
@@ -39,7 +37,7 @@ _ROLLOUT = "a rollout's id, the beginning of it, or its last four digits"
         inventory=HELP["inventory"],
         limit=HELP["limit"],
         at_once=HELP["at_once"],
-        rollout=f"{_ROLLOUT}: how it stands, or how it ended",
+        rollout=f"{ROLLOUT_HELP}: how it stands, or how it ended",
         live="ask every host what runs there now",
     ),
     auto_shortflags=False,
@@ -212,7 +210,7 @@ def rollouts(context: Context, last: str = "20", json: bool = False) -> int:
     help=help_for(
         "json",
         **HELP,
-        rollout=f"{_ROLLOUT}: the hosts that it gave a new release, and the release they had before",
+        rollout=f"{ROLLOUT_HELP}: the hosts that it gave a new release, and the release they had before",
         release="the id of another release than the one before; the same on every host",
     ),
     auto_shortflags=False,

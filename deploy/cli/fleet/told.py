@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -11,10 +12,12 @@ from typing import Any
 from deploy.cli.cures import cure
 from deploy.cli.ending import FAULT, evidence_of
 from deploy.cli.reaching import Place
-from deploy.errors import ConnectionLost, DeadlineExceeded, SlimdeployError, Unreachable
+from deploy.errors import ConnectionLost, DeadlineExceeded, NotReady, SlimdeployError, Unreachable
 from deploy.model.fleet import Member
 from deploy.model.rollout import Result, State
 from deploy.model.verdict import Verdict
+
+_MOST_OF_LOG = 200
 
 
 @dataclass(slots=True)
@@ -44,7 +47,7 @@ class Told:
             isinstance(error, (ConnectionLost, DeadlineExceeded)) and not self.changed
         )
         notes = ", ".join(dict.fromkeys(getattr(error, "__notes__", ())))
-        problem = error.problem + (f" ({notes})" if notes else "")
+        problem = error.problem + _log_end(error) + (f" ({notes})" if notes else "")
         details = {"error": {"kind": type(error).__name__, "evidence": evidence_of(error)}}
         return self.result(
             state or (State.UNREACHABLE if lost else State.FAILED),
@@ -54,6 +57,15 @@ class Told:
             document=details,
             **more,
         )
+
+
+def _log_end(error: SlimdeployError) -> str:
+    """The last line of the gateway's log, where it has ended: of a thousand hosts nobody looks at each one's log."""
+    lines = [line for line in error.log.splitlines() if line.strip()] if isinstance(error, NotReady) else []
+    if not lines:
+        return ""
+    said = re.sub(r"^\S+Z level=\w+ ", "", lines[-1].strip())
+    return f"; its log ends with: {said[:_MOST_OF_LOG]}"
 
 
 def guarded(member: Member, act: Callable[[Told], Result]) -> Result:

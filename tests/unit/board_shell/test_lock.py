@@ -54,6 +54,15 @@ def test_a_script_under_the_lock_runs_and_the_lock_stays_for_the_next_one(run: R
     assert not Path(layout.prefix).exists()  # folders with nothing in them go too
 
 
+def test_whoever_goes_on_with_a_purpose_holds_what_its_beginning_held(run: Run, layout: Layout) -> None:
+    begun = Lock.of("me@here", "rollout-1 edge-7")
+    assert run(begun.held(layout, SAY, keep_s=60)).exit_status == 0
+    for purpose in ("", "rollout-2 edge-7", "rollout-1 edge-8"):
+        assert run(Lock.of("me@here", purpose).held(layout, SAY)).exit_status == LOCKED_STATUS, purpose
+    assert run(Lock.of("me@here", "rollout-1 edge-7").held(layout, SAY)).exit_status == 0
+    assert run(begun.release(layout)).exit_status == 0
+
+
 def test_another_deployment_is_told_who_holds_it_and_changes_nothing(run: Run, layout: Layout, tmp_path: Path) -> None:
     run(Lock.of("me@here").held(layout, SAY, keep_s=60))
     touch = Script(title="touch", text=f"touch '{tmp_path}/touched'\n", deadline_s=5)

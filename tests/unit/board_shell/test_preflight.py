@@ -120,6 +120,18 @@ def installed(tmp_path: Path) -> Path:
     return prefix
 
 
+@pytest.mark.parametrize("name", ["guard", "guard.now"])
+def test_a_deployment_that_has_not_ended_is_seen_by_its_guard(
+    board: LocalTransport, installed: Path, free_port: int, name: str
+) -> None:
+    question = Question(Layout(str(installed)), free_port)
+    assert not ask(board, question).installed.guarded
+    (installed / "run" / f"{name}.done").touch()  # one that has acted
+    assert not ask(board, question).installed.guarded
+    (installed / "run" / name).touch()
+    assert ask(board, question).installed.guarded
+
+
 def test_what_is_installed_and_what_runs_is_told_with_hashes(
     board: LocalTransport, installed: Path, free_port: int
 ) -> None:

@@ -147,6 +147,7 @@ def test_an_id_is_found_by_its_beginning_or_its_last_digits(store: Rollouts) -> 
     for text in ("20261125", "", "%", "_0261123"):
         with pytest.raises(UnknownName):
             store.find(text)
+    assert store.one("last").id == "20261124-101112-beef"
     with pytest.raises(UnknownName) as caught:
         store.one("20261123-221503-3f9b")
     assert caught.value.near[0] == ID

@@ -33,7 +33,8 @@ from scripted_boards import (
     without_nonce,
 )
 
-from deploy.errors import ConnectionLost, DeadlineExceeded, ForwardRefused, HostError, NotReady
+from deploy.board_shell.lock import LOCKED_STATUS
+from deploy.errors import ConnectionLost, DeadlineExceeded, ForwardRefused, HostError, NotReady, Refused
 from deploy.model.artifact import Artifact
 from deploy.model.facts import Installed, Running
 from deploy.model.limits import Limits
@@ -123,6 +124,38 @@ def test_a_deployment_that_changes_nothing_asks_once_and_waits_for_nothing(artif
     assert (board.round_trips, board.titles, clock.slept) == (1, [], [])
     assert job.committed
     assert detail == "/ready answers on port 8080; 3 messages received and 2 sent so far"
+
+
+def under_a_guard(artifact: Artifact, *answers: Any) -> tuple[Job, ScriptedTransport]:
+    """The release runs already, and the guard of the deployment that brought it is not stood down yet."""
+    facts = deployed(artifact, plan_of())
+    facts = replace(facts, installed=replace(facts.installed, guarded=True))
+    all_answers = good_answers(artifact, plan_of(), facts) | dict(answers)
+    return job_on(facts, artifact, all_answers, requests=[ready()])
+
+
+def test_what_a_killed_deployment_left_running_is_stood_by_before_its_guard_puts_it_back(
+    artifact: Artifact, clock: Clock
+) -> None:
+    job, board = under_a_guard(artifact)
+    assert COMMIT in [each.title for each in clock.step().commands(job)]
+    clock.step().run(job, Silent())
+    assert board.titles == [COMMIT] and job.committed
+
+
+def test_what_another_deployment_is_still_bringing_is_not_called_unchanged(artifact: Artifact, clock: Clock) -> None:
+    held = Completed(LOCKED_STATUS, b"locked 1700000000 90 you@there\n", b"", 0.0)
+    job, _ = under_a_guard(artifact, (COMMIT, held))
+    with pytest.raises(Refused, match="you@there has been changing this board"):
+        clock.step().run(job, Silent())
+    assert not job.committed
+
+
+def test_a_guard_that_was_faster_than_the_deployment_that_goes_on_is_believed(artifact: Artifact, clock: Clock) -> None:
+    job, _ = under_a_guard(artifact, (COMMIT, Completed(PUT_BACK_STATUS, b"", b"", 0.0)))
+    with pytest.raises(NotReady, match="has put back what ran before"):
+        clock.step().run(job, Silent())
+    assert not job.committed
 
 
 def test_the_dry_run_of_a_deployment_that_changes_nothing_removes_nothing(artifact: Artifact, clock: Clock) -> None:
