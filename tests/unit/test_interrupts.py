@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.interrupts import held_interrupts
+from deploy.interrupts import ENDING, held_interrupts, noted_interrupts
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -96,3 +96,15 @@ def test_a_thread_where_python_delivers_no_signals_is_left_in_peace() -> None:
     thread.start()
     thread.join(10)
     assert done == ["worked"]
+
+
+def test_the_first_signal_is_only_noted_and_told_and_the_second_is_raised() -> None:
+    told: list[str] = []
+    before = {number: signal.getsignal(number) for number in ENDING}
+    with pytest.raises(KeyboardInterrupt), noted_interrupts(lambda: told.append("ending")) as interrupted:
+        assert not interrupted()
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupted() and told == ["ending"]
+        signal.raise_signal(signal.SIGINT)
+    assert told == ["ending"]
+    assert {number: signal.getsignal(number) for number in ENDING} == before
