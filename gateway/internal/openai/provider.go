@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -75,7 +76,7 @@ func (p *Provider) Answer(chat int64, text string) (answer string, markdown bool
 	already := p.told.Already(err)
 	if err != nil {
 		if !already {
-			logline.Error("the model did not answer", "error", err.Error())
+			logline.Error("the model did not answer", "error", p.masked(err))
 		}
 		var failure *Failure
 		if errors.As(err, &failure) && failure.tooLong() {
@@ -86,12 +87,20 @@ func (p *Provider) Answer(chat int64, text string) (answer string, markdown bool
 	p.history.add(chat, text, said.text, p.settings.Turns)
 	switch {
 	case said.broken != nil:
-		logline.Warn("the model's answer broke off", "error", said.broken.Error())
+		logline.Warn("the model's answer broke off", "error", p.masked(said.broken))
 		return said.text + "\n\n(The answer broke off here.)", true
 	case said.cut:
 		return said.text + "\n\n(The answer was longer; it is cut here.)", true
 	}
 	return said.text, true
+}
+
+// masked is what err says, without the key: an endpoint may repeat it.
+func (p *Provider) masked(err error) string {
+	if p.settings.Key == "" {
+		return err.Error()
+	}
+	return strings.ReplaceAll(err.Error(), p.settings.Key, "…")
 }
 
 func (p *Provider) rest() {

@@ -211,11 +211,13 @@ func TestTheKeyIsInNoLogLine(t *testing.T) {
 	}
 	before := os.Stderr
 	os.Stderr = write
-	e := newEndpoint(t, answer(401, `{"error":{"message":"no"}}`))
+	e := newEndpoint(t, answer(401, `{"error":{"message":"the key `+key+` is none of ours"}}`))
+	e.provider(nil).Answer(1, "q")
+	e = newEndpoint(t, answer(200, "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: {\"error\":{\"message\":\""+key+"\"}}\n\n"))
 	e.provider(nil).Answer(1, "q")
 	os.Stderr = before
 	write.Close()
-	if log, _ := io.ReadAll(read); strings.Contains(string(log), key) || !strings.Contains(string(log), "401") {
+	if log, _ := io.ReadAll(read); strings.Contains(string(log), key) || !strings.Contains(string(log), "401: the key \\u2026 is none of ours") || strings.Count(string(log), "\n") != 2 {
 		t.Errorf("%s", log)
 	}
 }
