@@ -67,7 +67,7 @@ type reading struct {
 // NewBot makes a bot; nothing is sent yet.
 func NewBot(endpoint wire.Endpoint, token string, config *tls.Config) *Bot {
 	b := &Bot{client: wire.NewClient(endpoint, config), path: "/bot" + token + "/", buffer: bufio.NewReaderSize(nil, sizes.Shared)}
-	b.updates = make([]Update, 0, 12) // of a size class in use: see sizes.Shared
+	b.updates = make([]Update, 0, 11) // of a size class in use: see sizes.Shared
 	b.json = jsonstream.NewReader(b.buffer)
 	b.read, b.update = b.readAnswer, b.readUpdates
 	return b
