@@ -185,6 +185,8 @@ class HostKeyUnknown(HostError):
     def __init__(self, host: str, key_type: str, fingerprint: str, key: str = "") -> None:
         super().__init__(f"the {key_type} host key {fingerprint} of {host} has not been seen before", host)
         self.key_type, self.fingerprint, self.key = key_type, fingerprint, key
+        self.of_jump_host = False
+        """Whether it is the key of a host on the way there."""
 
 
 class HostKeyChanged(HostError):

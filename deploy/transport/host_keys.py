@@ -133,12 +133,16 @@ class Trust:
 class JudgedByUs(MissingHostKeyPolicy):  # type: ignore[misc]  # Paramiko has no types
     """What Paramiko asks for every key, as it is told of none."""
 
-    def __init__(self, trust: Trust, address: str, port: int) -> None:
-        self._trust, self._address, self._port = trust, address, port
+    def __init__(self, trust: Trust, address: str, port: int, *, of_jump_host: bool) -> None:
+        self.trust, self._address, self._port, self._of_jump_host = trust, address, port, of_jump_host
 
     def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:
         """See `Trust.judge`."""
-        self._trust.judge(self._address, self._port, key)
+        try:
+            self.trust.judge(self._address, self._port, key)
+        except HostKeyUnknown as error:
+            error.of_jump_host = self._of_jump_host
+            raise
 
 
 def _algorithms(kind: str) -> tuple[str, ...]:

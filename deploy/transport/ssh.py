@@ -73,7 +73,7 @@ def connect(
             own = hop is connection
             login = Login(hop.user, where if own else str(Host(hop.host, hop.user, hop.port)), (*files,), only)
             login.password = password if own else None
-            _prepare(hop, trust, login, connect_timeout_s)
+            _prepare(hop, JudgedByUs(trust, hop.host, hop.port, of_jump_host=not own), login, connect_timeout_s)
         first = hops[-1]
         first.connect_kwargs["sock"] = dial(first.host, first.port, connect_timeout_s, command)
         first.gateway = None  # a ProxyCommand, which Fabric would leave to Paramiko
@@ -110,13 +110,13 @@ def _hops(connection: Connection) -> Iterator[Connection]:
         connection = connection.gateway
 
 
-def _prepare(hop: Connection, trust: Trust, login: Login, timeout_s: float) -> None:
+def _prepare(hop: Connection, judge: JudgedByUs, login: Login, timeout_s: float) -> None:
     def transport(sock: Any, **more: Any) -> Transport:
         made = Transport(sock, **more)
-        trust.preferred(made, hop.host, hop.port)
+        judge.trust.preferred(made, hop.host, hop.port)
         return made
 
-    hop.client.set_missing_host_key_policy(JudgedByUs(trust, hop.host, hop.port))  # Fabric's own takes every key
+    hop.client.set_missing_host_key_policy(judge)  # Fabric's own takes every key
     hop.connect_timeout = timeout_s
     hop.connect_kwargs = {
         "auth_strategy": login,

@@ -116,14 +116,8 @@ def test_boards_on_the_link_are_found_once_each_and_written_down(on_the_link: ob
     ]
 
 
-def test_who_is_contacted_is_shown_before_and_nobody_without_a_yes(
-    on_the_link: object, slimdeploy: Slimdeploy, tmp_path: Path
-) -> None:
+def test_who_is_contacted_is_shown_before_and_nobody_without_a_yes(on_the_link: object) -> None:
     assert callable(on_the_link)
-    ended = slimdeploy("fleet.discover")
-    assert ended.code == 2 and "nobody was contacted" in ended.err and "224.0.0.251" in ended.out
-    (tmp_path / "there.toml").touch()
-    assert slimdeploy("fleet.discover", "--yes", "--write", str(tmp_path / "there.toml")).code == 2
     ended = on_the_link("fleet.discover", "--no-mdns", "--interface", "here", "--most", "2")
     assert ended.code == 2 and "nobody was contacted" in ended.err
     assert "2 of them are asked" in ended.out and ended.out.count(" port 22 ") == 2 and "10.77.0." in ended.out

@@ -114,8 +114,13 @@ def test_boards_are_made_ready_from_a_table_and_need_nothing_the_second_time(boa
     assert again.code == 0 and "Nothing is to be changed." in again.out and "2 unchanged" in again.out, again.err
 
 
-def test_a_key_that_is_not_the_one_of_the_list_is_refused_and_the_others_go_on(boards: Boards, tmp_path: Path) -> None:
+def test_a_key_that_is_not_the_one_of_the_list_is_refused_and_the_others_go_on(
+    boards: Boards, private_home: Path, tmp_path: Path
+) -> None:
     where = boards.table("")
+    alias = f"Host attic\nHostName 127.0.0.1\nPort {boards.one.server.host.port}\n"
+    (private_home / ".ssh" / "config").write_text(alias)
+    boards.csv.write_text(boards.csv.read_text().replace(boards.one.address, "root@attic"))
     keys = tmp_path / "keys.txt"
     first, _ = boards.keys().splitlines()
     keys.write_text(f"{first}\ntwo {first.split()[1]}\n")
@@ -141,12 +146,3 @@ def test_on_a_terminal_keys_are_compared_and_one_password_is_asked_for(boards: B
     assert "2 hosts: 2 changed" in said and PASSWORD not in said, said
     for board in (boards.one, boards.two):
         assert (board.home / ".ssh" / "authorized_keys").exists()
-
-
-def test_wishes_that_can_not_be_are_refused_before_anybody_is_asked(tmp_path: Path, slimdeploy: Slimdeploy) -> None:
-    table = tmp_path / "boards.csv"
-    table.write_text("name,address,hostname\none,root@192.0.2.1,-x\ntwo,root@192.0.2.2,b\n")
-    ended = slimdeploy("fleet.provision", "--inventory", str(table), "--yes")
-    assert ended.code == 2 and "--hostname is '-x'" in ended.err and "boards.csv:2" in ended.err
-    same = slimdeploy("fleet.provision", "--inventory", str(table), "--hostname", "board-1")
-    assert same.code == 2 and "call all of them the same" in same.err

@@ -33,10 +33,12 @@ class Shown:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a list may call the host: as members are called that are reached by it, and by its address."""
+        """What a list may call the host: by its address, and as the inventory calls it; a jump host is no member."""
         host = parse_host(self.key.host)
+        members = [] if self.key.of_jump_host else [seat.member for seat in self.seats]
         return (
-            *(seat.member.name for seat in self.seats if seat.member.host.address == host.address),
+            *(each.name for each in members),
+            *(each.host.address for each in members),  # perhaps an alias of ~/.ssh/config
             host.address,
             self.key.host,
             f"[{host.address}]:{host.port or 22}",

@@ -24,6 +24,7 @@ ONE, TWO = "SHA256:" + "1" * 43, "SHA256:" + "2" * 43
 def seat(name: str, address: str, fingerprint: str, key_of: str = "") -> Seat:
     made = Seat(Member(name, Host(address, "root")), ())
     made.unknown = HostKeyUnknown(key_of or address, "ssh-ed25519", fingerprint, "AAAA" + name)
+    made.unknown.of_jump_host = bool(key_of)
     made.result = Result(name, State.FAILED, problem=made.unknown.problem, cure="x", exit_code=4)
     return made
 
