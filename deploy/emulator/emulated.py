@@ -17,11 +17,12 @@ from deploy.errors import LoopbackFailed, Unsupported, UsageError
 from deploy.model.board import Board
 
 KEEPER = Keeper(
-    "emulated", "the emulated board", mark="SLIMDEPLOY_EMULATED", daemon="deploy.emulator.machine_daemon", up_s=300.0
+    "emulated", "the emulated board", mark="SLIMDEPLOY_EMULATED", daemon="deploy.emulator.machine_daemon", up_s=660.0
 )
 
 _UNIT = re.compile(r"_(kib|s|bits)$")
-_AGAIN_S = 150.0
+_AGAIN_S = 330.0
+"""A little more than machine_daemon.BOOT_S; `up_s` is more than two boots, since a new flash takes one."""
 _PAUSE_S = 0.1
 
 

@@ -39,8 +39,9 @@ from deploy.telegram.bot_api import BotApi
 from deploy.telegram.certificate import make_certificate
 from deploy.telegram.operations import Operations
 
-BOOT_S = 120.0
-"""How long a boot may take; 4 to 10 s are usual on an idle machine."""
+BOOT_S = 300.0
+"""How long a boot may take; 4 to 20 s are usual on an idle machine, and ten times as much on a busy one. A kernel that
+panics and a QEMU that ends are seen at once."""
 
 _PORT_TRIES = 5
 _RECONNECT_PAUSE_S = 0.5
