@@ -62,16 +62,31 @@ def slimdeploy(private_home: Path, tmp_path: Path) -> Slimdeploy:
 
 
 @pytest.fixture(scope="session")
-def warm_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder with the gateway for this machine in it: compiled once for all workers of this run."""
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all workers of this run."""
     base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    home = shared / "warm"
-    home.mkdir(exist_ok=True)
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def session_go_cache(shared_folder: Path) -> Path:
+    """Go's cache of this run: what one test compiled of Go's own library, no other one compiles again."""
+    cache = shared_folder / "go-build"
+    cache.mkdir(exist_ok=True)
+    return cache
+
+
+@pytest.fixture(scope="session")
+def warm_cache(shared_folder: Path, session_go_cache: Path) -> Path:
+    """A cache folder with the gateway for this machine in it: compiled once for all workers of this run."""
+    shared, home = shared_folder, shared_folder / "warm"
+    (home / "cache").mkdir(parents=True, exist_ok=True)
     with (shared / "warm.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / "cache" / "go-build").exists():
+            (home / "cache" / "go-build").symlink_to(session_go_cache)
         program = Slimdeploy(home)
-        built = program("build", "--board", "local", env={"SLIMDEPLOY_HOME": str(home)}, timeout_s=280)
+        built = program("build", "--board", "local", env={"SLIMDEPLOY_HOME": str(home)}, timeout_s=540)
         assert built.code == 0, built.err
     return home / "cache"
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,15 @@ CACHE_VARIABLE = "SLIMDEPLOY_EMULATED_CACHE"
 
 
 @pytest.fixture(scope="session")
-def emulated_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder = Path(os.environ.get(CACHE_VARIABLE) or shared / "emulated")
-    folder.mkdir(parents=True, exist_ok=True)
+def emulated_cache(shared_folder: Path, session_go_cache: Path) -> Path:
+    if kept := os.environ.get(CACHE_VARIABLE):
+        folder = Path(kept)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    folder = shared_folder / "emulated"
+    (folder / "cache").mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        (folder / "cache" / "go-build").symlink_to(session_go_cache)
     return folder
 
 

@@ -31,7 +31,7 @@ def gateways(tmp_path: Path) -> Iterator[Gateways]:
 
 
 @pytest.fixture
-def riscv64_program(tmp_path: Path) -> Path:
+def riscv64_program(tmp_path: Path, session_go_cache: Path) -> Path:
     source = tmp_path / "sleeper"
     source.mkdir()
     (source / "go.mod").write_text("module sleeper\n\ngo 1.24\n")
@@ -39,7 +39,7 @@ def riscv64_program(tmp_path: Path) -> Path:
     go = toolchain.find().path
     environment = {
         "PATH": os.environ["PATH"],
-        "GOCACHE": os.environ.get("GOCACHE", str(tmp_path / "cache")),
+        "GOCACHE": str(session_go_cache),
         "HOME": str(tmp_path),
         "GOARCH": "riscv64",
         "GOOS": "linux",

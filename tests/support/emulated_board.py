@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import asyncssh
 
 TOKEN = "1234567890:" + "A" * 35
-_UP_S = 150.0
+_UP_S = 660.0
 _END_S = 20.0
 _COMMAND_S = 60.0
 _PAUSE_S = 0.05

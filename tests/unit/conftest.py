@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,16 +17,6 @@ var version = "none"
 
 func main() { println("tiny", version) }
 """
-
-
-@pytest.fixture(scope="session")
-def session_go_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all workers of this run."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    cache = shared / "go-build"
-    cache.mkdir(exist_ok=True)
-    return cache
 
 
 @pytest.fixture

@@ -81,10 +81,12 @@ def test_what_is_asked_of_the_build_reaches_each_deployment_and_nothing_that_was
     runs: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = runs(licheerv=PASSED)
-    ended(capsys, boards="licheerv", source="/elsewhere", package="./cmd/x", ldflags="-X a=b c", max_procs="1")
+    wanted = {"source": "/elsewhere", "package": "./cmd/x", "command": "-serve {config}", "ldflags": "-X a=b c"}
+    ended(capsys, boards="licheerv", max_procs="1", **wanted)
     assert asked[0][5:] == (
         "--source=/elsewhere",
         "--package=./cmd/x",
+        "--command=-serve {config}",
         "--ldflags=-X a=b c",
         "--messages=1000",
         "--max-procs=1",
