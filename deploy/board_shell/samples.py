@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deploy.board_shell import identity, kernel
+from deploy.board_shell import cost, identity, kernel
 from deploy.board_shell.finding import EXECUTABLES, INSTANCES, Finding, finding_text
 from deploy.board_shell.framing import Answers, Framing
 from deploy.board_shell.framing import parse as parse_frames
@@ -75,6 +75,8 @@ class Observation:
     """How much further than the uptime the board's clock went from the first question to the last."""
     ceiling: str
     """The memory ceiling of the process's own cgroup as the kernel gives it ("max", bytes), "" without one."""
+    cost: cost.Cost | None = None
+    """What looking has taken of the board; None where it is not told."""
 
 
 _MOST_FOUND = 1000
@@ -164,6 +166,7 @@ def sampling_script(
         "done\n",
         identity.questions(framing, "after"),
         framing.section("clock_after", kernel.CLOCK),
+        framing.section("cost", cost.QUESTION),
         framing.close(),
     ]
     return Script(
@@ -208,6 +211,7 @@ def parse_observation(framing: Framing, stdout: bytes) -> Observation:
         instances=_pids(answers.text("instances")),
         clock_jump_s=kernel.clock_jump_s(answers),
         ceiling=ceiling.partition(" ")[2] if ceiling else "",
+        cost=cost.parse(answers.after_success("cost")) if "cost" in answers else None,
     )
 
 

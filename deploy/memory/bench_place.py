@@ -12,7 +12,7 @@ from pathlib import Path
 from deploy.board_shell.bench import place_script
 from deploy.board_shell.preflight import HOME_PREFIX
 from deploy.board_shell.quoting import quote_path
-from deploy.errors import HostError
+from deploy.errors import CommandFailed, HostError
 from deploy.interrupts import held_interrupts
 from deploy.memory.bench import Work
 from deploy.memory.contest import among_the_releases
@@ -22,6 +22,7 @@ from deploy.model.limits import Limits
 from deploy.service.detached import Detached
 from deploy.service.texts import BENCH
 from deploy.steps.asking import must
+from deploy.steps.logs import log_tail
 from deploy.steps.start import parse_pid_file
 from deploy.transport.protocol import Script, Transport
 
@@ -48,7 +49,8 @@ def bench_running(
     """Push it below the gateway's `prefix`, start it as `user` under `limits`; stop and remove it at the end.
 
     Where no gateway is installed (`is_installed` False) the prefix is made for it, and goes with it; a login that may
-    not write there has it in its home folder. Raises CommandFailed where it does not arrive, run or start.
+    not write there has it in its home folder. Raises CommandFailed where it does not arrive, run or start, with
+    its log.
     """
     found = prefix if is_installed else _place(transport, prefix)
     above = Layout(found)
@@ -62,7 +64,16 @@ def bench_running(
         with among_the_releases(transport, own, release_id, sha256, binary):
             texts = [text.path for text in service.texts()]
             must(transport, service.stage(texts))
-            started = must(transport, service.switch(release_id, before=None, staged=texts))
+            try:
+                started = must(transport, service.switch(release_id, before=None, staged=texts))
+            except CommandFailed as error:
+                raise CommandFailed(
+                    "the bench does not start",
+                    transport.host,
+                    exit_status=error.exit_status,
+                    stdout=log_tail(transport, service),
+                    stderr=error.stderr,
+                ) from error
             process = parse_pid_file(started.stdout)
             yield Subject(own, sha256, limits, process=process)
     finally:

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from deploy import __version__
+from deploy.board_shell.cost import Cost
 from deploy.board_shell.samples import Observation, Pace
+from deploy.board_shell.watching import TICKS_A_SECOND
 from deploy.memory.evidence import gather, one_line
 from deploy.memory.kernel_proof import lag_kib
 from deploy.memory.sampling import observe
@@ -98,5 +100,14 @@ def _of_the_board(first: Observation, last: Observation, now_s: float) -> dict[s
         "clock jump": f"{jump_s:+d} s while it was measured; times rest on the uptime"
         if abs(jump_s) > _JUMP_WORTH_NAMING_S
         else "none",
+        "looking took": _cost(last.cost),
         "slimdeploy": __version__,
     }
+
+
+def _cost(cost: Cost | None) -> str:
+    """What the last sample set has taken of the board, for people."""
+    if cost is None:
+        return "not known"
+    shell = f", and a shell of {cost.hwm_kib} KiB" if cost.hwm_kib is not None else ""
+    return f"{cost.cpu_ticks / TICKS_A_SECOND:.2f} s of its CPU{shell}, beside the process"

@@ -23,7 +23,7 @@ from deploy.model.layout import Layout
 from deploy.model.limits import Limits
 from deploy.model.reading import Evidence
 
-QUICK = Pace(steady=3, interval_s=0.05, settle_s=3, most=30)
+QUICK = Pace(steady=3, interval_s=0.05, settle_s=10, most=30)
 
 
 def evidence_of(seen: Observation, subject: Subject) -> dict[str, Evidence]:

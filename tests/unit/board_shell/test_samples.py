@@ -321,3 +321,18 @@ def test_whatever_happens_to_the_bytes_it_is_an_observation_or_a_bad_answer(
     at = int(place * len(whole))
     with contextlib.suppress(BadAnswer):
         parse_observation(FRAMING, whole[:at] + junk + whole[at + cut :])
+
+
+def test_what_looking_takes_of_the_board_is_told(tmp_path: Path) -> None:
+    framing = Framing.new()
+    script = sampling_script(framing, Layout(str(tmp_path)), os.getpid(), Pace(steady=3, interval_s=0.01))
+    seen = parse_observation(framing, LocalTransport().run(script).stdout)
+    assert seen.cost is not None and seen.cost.hwm_kib is not None
+    assert 0 < seen.cost.cpu_ticks < 6000 and 300 < seen.cost.hwm_kib < 65536
+
+
+@pytest.mark.parametrize("text", ["", "1 (sh) S 2", "VmHWM:\t 900 kB", "1 (sh) " + "x " * 30 + "\nVmHWM:\t 900 kB"])
+def test_a_cost_that_is_not_told_is_not_known(text: str, recorded: Answer) -> None:
+    section = f"\n#{'0' * 32} begin cost\n{text}\n#{'0' * 32} end cost 0\n#{'0' * 32} close\n"
+    answer = Answer(recorded.text.replace(f"\n#{'0' * 32} close\n", section))
+    assert answer.observation().cost is None and recorded.observation().cost is None
