@@ -89,7 +89,7 @@ def bench_reading(
         Pace(),
         circumstances=circumstances | {"messages": f"{work.messages} simulated, {' '.join(work.kinds)}; no network"},
         now_s=clock(),
-        stops=True,
+        stops=len(phases_seen),
         more_evidence=(did_the_work(told, work), phases_told(told), phases_agree(phases, seen[-1])),
         phases=phases,
     )

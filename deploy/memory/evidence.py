@@ -34,11 +34,11 @@ _AGREEMENT_SLACK_KIB = 256
 
 
 def gather(
-    observations: Sequence[Observation], steady: Settled, subject: Subject, *, stops: bool = False
+    observations: Sequence[Observation], steady: Settled, subject: Subject, *, stops: int = 0
 ) -> tuple[Evidence, ...]:
     """Every proof but "did_the_work", in the order in which a missing one is named. `observations` has at least one.
 
-    With `stops` the process may be stopped in all of them but the last.
+    In the first `stops` of them the process has stopped by itself, to be looked at.
     """
     first, last = observations[0], observations[-1]
     identities = [identity for seen in observations for identity in (seen.before, seen.after)]
@@ -54,7 +54,7 @@ def gather(
             not wrapper and bool(exe_name),
             wrapper or _what_it_is(first.before, exe_name),
         ),
-        _alive(observations[-1:] if stops else observations),
+        _alive(observations[stops:]),
         _started_by_us(identities, first, subject),
         _real_kernel(observations, last),
         _limits(first.before, subject),
@@ -165,6 +165,8 @@ def _what_it_is(seen: Identity, exe_name: str) -> str:
 
 
 def _alive(observations: Sequence[Observation]) -> Evidence:
+    if not observations:
+        return Evidence("alive", "it is alive", False, "it ended before it ran on from where it had stopped")
     identities = [identity for seen in observations for identity in (seen.before, seen.after)]
     states = {look.state for seen in observations for look in seen.looks} | {seen.state for seen in identities}
     for letter, what in _STATES.items():

@@ -54,11 +54,11 @@ def reading_of(
     hwm_before_load_kib: int | None = None,
     curve: tuple[tuple[float, int], ...] = (),
     phases: tuple[Phase, ...] = (),
-    stops: bool = False,
+    stops: int = 0,
 ) -> Reading:
     """The reading that these observations make; its samples are the steady ones of the last. `now_s` is since 1970.
 
-    `stops` is for a process that stops by itself to be looked at, in all of them but the last.
+    In the first `stops` of them the process has stopped by itself, to be looked at.
     """
     last = observations[-1]
     steady = settled(last.looks, pace)

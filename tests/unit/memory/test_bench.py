@@ -14,7 +14,7 @@ from deploy.memory import bench as module
 from deploy.memory.bench import Work, did_the_work, phases_agree, phases_told
 from deploy.memory.budget import REQUIRED_BENCH, judge
 from deploy.memory.idle import reading_of
-from deploy.model.reading import Evidence, Phase, Process, Reading
+from deploy.model.reading import Evidence, Phase, Reading
 from deploy.model.verdict import Budget, Outcome
 from deploy.report.documents import reading_document
 from deploy.report.stored import reading_of as stored_reading_of
@@ -109,14 +109,15 @@ def test_the_phases_are_kept_with_the_reading_and_are_no_figure_without_proof() 
 def test_a_stopped_process_is_forgiven_where_it_stops_to_be_looked_at_but_not_in_the_last_look() -> None:
     stopped, running = recorded_answer().edited("stat", r"\) S ", ") T "), recorded_answer()
 
-    def alive(*answers: object, stops: bool) -> bool:
+    def alive(*answers: object, stops: int) -> bool:
         seen = [answer.observation() for answer in answers]  # type: ignore[attr-defined]
         made = reading_of("bench", seen, recorded_subject(), PACE, circumstances={}, now_s=0, stops=stops)
         return next(proof.ok for proof in made.evidence if proof.name == "alive")
 
-    assert alive(stopped, running, stops=True)
-    assert not alive(stopped, running, stops=False)
-    assert not alive(running, stopped, stops=True)
+    assert alive(stopped, running, stops=1)
+    assert not alive(stopped, running, stops=0)
+    assert not alive(running, stopped, stops=1)
+    assert not alive(stopped, stops=1), "it never ran on"
 
 
 def test_one_that_never_stops_leaves_no_reading(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,13 +138,14 @@ def test_one_that_ends_in_the_middle_is_not_measured(monkeypatch: pytest.MonkeyP
     reading = _take(board)
     verdict = judge(reading, Budget())
     assert verdict.outcome is Outcome.NOT_MEASURED and names_no_figure(verdict)
+    assert verdict.reason.startswith("it ended before it ran on")
     assert {proof.name for proof in reading.evidence if not proof.ok} >= {"did_the_work", "phases_told", "phases_agree"}
 
 
 def _take(board: ScriptedTransport) -> Reading:
     return module.bench_reading(
         board,
-        recorded_subject(process=Process(1, 2)),
+        recorded_subject(process=recorded_answer().observation().before.process),
         Work(9, deadline_s=0.01),
         circumstances={},
         progress=lambda done, of: None,
