@@ -6,6 +6,7 @@ tells a broken file from a refused key by the words of the message only.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ class Login:
     only: bool
     problems: list[str] = field(default_factory=list)
     """What was wrong with keys that could not be offered."""
+    certificates: tuple[Path, ...] = ()
+    """Certificates of keys (ssh_config(5), CertificateFile), beside those that lie as FILE-cert.pub by their keys."""
     password: Secret | None = None
     """Where there is one, it is all that is offered: servers count what they refuse."""
 
@@ -53,9 +56,10 @@ class Login:
         offered: set[bytes] = set()
         with closing(Agent()) as agent:
             for key in self._keys(agent):
-                if key.asbytes() in offered:
+                shown = key.public_blob.key_blob if key.public_blob else key.asbytes()
+                if shown in offered:
                     continue
-                offered.add(key.asbytes())
+                offered.add(shown)
                 if self._taken(transport, key):
                     return
         refused = f"the server takes no key of ours for {self.user}"
@@ -126,19 +130,38 @@ class Login:
                 yield from self._of_file(file, held)
 
     def _of_file(self, file: Path, held: list[PKey]) -> Iterator[PKey]:
-        """The key in `file`; where it has a passphrase, the agent's copy of it, found by the public file beside it."""
+        """The key in `file`; where it has a passphrase, the agent's copy of it, found by the public file beside it.
+
+        Each with a certificate first, and then as it is: a certificate may have expired, or its authority be unknown.
+        """
         try:
-            yield PKey.from_path(file)
+            key = PKey.from_path(file)
+            yield from self._certified(key, Path(f"{file}-cert.pub"))
+            key.public_blob = None  # the certificate, which Paramiko has read along
+            yield key
         except (PasswordRequiredException, TypeError):  # what cryptography raises for a passphrase is a TypeError
             public = _public_part(file)
             in_agent = [key for key in held if key.get_base64() == public]
             if not in_agent:
                 self.problems.append(f"the key {file} has a passphrase and no SSH agent holds it")
-            yield from in_agent
+            for key in in_agent:
+                yield from self._certified(key, Path(f"{file}-cert.pub"))
+                key.public_blob = None
+                yield key
         except OSError as error:
             self.problems.append(f"the key {file} can't be read ({error.strerror or error})")
         except Exception:  # whatever is wrong with one file, the others are tried
             self.problems.append(f"{file} is no private key that can be used here")
+
+    def _certified(self, key: PKey, *beside: Path) -> Iterator[PKey]:
+        """`key` with each certificate that is of it. A certificate holds the key's own fields (PROTOCOL.certkeys)."""
+        blob = key.asbytes()
+        fields = blob[4 + int.from_bytes(blob[:4], "big") :]  # all behind the name of its type
+        for file in (*beside, *self.certificates):
+            with suppress(Exception):  # whatever is wrong with a certificate, the key is tried without it
+                if fields in base64.b64decode(file.read_text(encoding="ascii").split()[1]):
+                    key.load_certificate(str(file))
+                    yield key
 
 
 def _public_part(file: Path) -> str:

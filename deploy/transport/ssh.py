@@ -72,6 +72,8 @@ def connect(
                 files, only = [identity or Path(str(host.key_file))], True
             own = hop is connection
             login = Login(hop.user, where if own else str(Host(hop.host, hop.user, hop.port)), (*files,), only)
+            if certificate := hop.ssh_config.get("certificatefile"):
+                login.certificates = (Path(certificate).expanduser(),)
             login.password = password if own else None
             _prepare(hop, JudgedByUs(trust, hop.host, hop.port, of_jump_host=not own), login, connect_timeout_s)
         first = hops[-1]

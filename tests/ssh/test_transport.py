@@ -474,6 +474,75 @@ def test_a_key_with_a_passphrase_is_taken_from_the_agent_or_named(real_server: S
             running.terminate()
 
 
+@pytest.fixture
+def by_certificate(server_folder: Path) -> Iterator[tuple[Server, Callable[..., Path]]]:
+    """An OpenSSH that trusts an authority and no key, and what signs a key; as a user of the name that logs in."""
+    authority = make_key(server_folder / "authority")
+    trusts = f"TrustedUserCAKeys {authority}.pub"
+    with openssh(server_folder, trusts) as server:
+        (server_folder / "authorized_keys").write_text("")
+
+        def sign(key: Path, valid: str = "+1h") -> Path:
+            keygen, user = needs("ssh-keygen", "openssh-client"), str(server.host.user)
+            words = [keygen, "-q", "-s", str(authority), "-I", "test", "-n", user, "-V", valid, f"{key}.pub"]
+            subprocess.run(words, check=True)
+            return key.with_name(f"{key.name}-cert.pub")
+
+        yield server, sign
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+def test_a_certificate_beside_its_key_logs_in(
+    by_certificate: tuple[Server, Callable[..., Path]], tmp_path: Path, kind: str
+) -> None:
+    server, sign = by_certificate
+    key = make_key(tmp_path / "key", kind)
+    host = replace(server.host, key_file=str(key))
+    with pytest.raises(AuthenticationRefused):
+        ssh.connect(host)
+    sign(key)
+    assert says_hello(host)
+
+
+def test_a_certificate_is_found_by_the_ssh_config_and_in_the_agent_and_one_that_expired_does_not_hide_its_key(
+    by_certificate: tuple[Server, Callable[..., Path]], tmp_path: Path, private_home: Path
+) -> None:
+    server, sign = by_certificate
+    key = make_key(tmp_path / "key")
+    elsewhere = sign(key).rename(tmp_path / "elsewhere.pub")
+    folder = private_home / ".ssh"
+    folder.mkdir()
+    (folder / "known_hosts").write_text(Path(str(server.host.known_hosts)).read_text())
+    alias = f"Host myboard\n HostName 127.0.0.1\n Port {server.host.port}\n User {server.host.user}\n"
+    (folder / "config").write_text(f"{alias} IdentityFile {key}\n")
+    with pytest.raises(AuthenticationRefused):
+        ssh.connect(Host("myboard"))
+    (folder / "config").write_text(f"{alias} IdentityFile {key}\n CertificateFile {elsewhere}\n")
+    assert says_hello(Host("myboard"))
+
+    (folder / "config").write_text(alias)
+    elsewhere.rename(tmp_path / "key-cert.pub")
+    agent, add = needs("ssh-agent", "openssh-client"), needs("ssh-add", "openssh-client")
+    address = tmp_path / "agent"
+    with subprocess.Popen([agent, "-D", "-a", str(address)], stdout=subprocess.DEVNULL) as running:
+        try:
+            while not address.exists():
+                time.sleep(0.01)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("SSH_AUTH_SOCK", str(address))
+                subprocess.run([add, "-q", str(key)], check=True)  # the certificate beside it goes along
+                assert says_hello(Host("myboard"))
+        finally:
+            running.terminate()
+
+    sign(key, "-2h:-1h")
+    host = replace(server.host, key_file=str(key))
+    with pytest.raises(AuthenticationRefused):
+        ssh.connect(host)
+    (server.folder / "authorized_keys").write_text(key.with_suffix(".pub").read_text())
+    assert says_hello(host)
+
+
 def test_a_login_that_is_refused_says_so(real_server: Server, tmp_path: Path) -> None:
     host = replace(real_server.host, key_file=str(make_key(tmp_path / "wrong")))
     with pytest.raises(AuthenticationRefused, match=f"no key of ours for {host.user}"):
