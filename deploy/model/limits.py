@@ -21,6 +21,13 @@ class Limits:
     hard_bytes: int | None = None
     """The ceiling that the kernel holds (a memory cgroup), None for none."""
 
+    @property
+    def high_bytes(self) -> int | None:
+        """Where the kernel begins to take pages back and to slow the process down (memory.high of cgroups(7)), a
+        sixteenth below the ceiling: what comes near it gives up file pages first, and is not ended at once.
+        """
+        return None if self.hard_bytes is None else self.hard_bytes - self.hard_bytes // 16
+
     def environment(self) -> dict[str, str]:
         """The three variables as the process gets them."""
         return {

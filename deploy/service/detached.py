@@ -12,7 +12,7 @@ from typing import ClassVar
 from deploy.board_shell.quoting import quote, quote_path
 from deploy.board_shell.shell_functions import TICKS
 from deploy.service.face import CONFIG_FAULT_STATUS, ServiceManager
-from deploy.service.launch import NOTE, ROTATE, enter_cgroup, exports
+from deploy.service.launch import NOTE, OOM_SCORE, ROTATE, enter_cgroup, exports
 from deploy.service.processes import START_GRACE_S, STOP_GRACE_S
 from deploy.service.texts import Text, head
 
@@ -58,7 +58,7 @@ finish() {{
     exit "$1"
 }}
 become_the_gateway() {{
-{enter_cgroup(self.limits, layout)}{self.becoming()}
+{OOM_SCORE}{enter_cgroup(self.limits, layout)}{self.becoming()}
 }}
 child= guard=
 trap 'finish 0' TERM INT

@@ -35,12 +35,19 @@ def enter_cgroup(limits: Limits, layout: Layout) -> str:
     return f"""\
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
     echo +memory >/sys/fs/cgroup/cgroup.subtree_control
-    group=/sys/fs/cgroup/{name} file=memory.max
+    group=/sys/fs/cgroup/{name} file=memory.max high=memory.high swap=memory.swap.max swapped=0
 else
     group=/sys/fs/cgroup/memory/{name} file=memory.limit_in_bytes
+    high=memory.soft_limit_in_bytes swap=memory.memsw.limit_in_bytes swapped={limits.hard_bytes}
 fi 2>/dev/null
+[ "$swapped" = 0 ] || echo -1 >"$group/$swap" 2>/dev/null # version 1 takes no limit above that one
 {{ mkdir -p "$group" && echo {limits.hard_bytes} >"$group/$file" && echo 0 >"$group/cgroup.procs"; }} 2>/dev/null
+{{ echo {limits.high_bytes} >"$group/$high"; echo "$swapped" >"$group/$swap"; }} 2>/dev/null # where there is swap
 """
+
+
+OOM_SCORE = "{ echo -100 >/proc/self/oom_score_adj; } 2>/dev/null # root's to lower (proc_pid_oom_score_adj(5))\n"
+"""sh: a board that runs out of memory ends others before the calling process, as systemd's OOMScoreAdjust=-100 says."""
 
 
 def exports(limits: Limits) -> str:
@@ -68,7 +75,7 @@ umask 077
 mkdir -p {quote_path(layout.log)}
 {ROTATE}export {exports(manager.limits)}
 exec </dev/null >>"$log" 2>&1
-{manager.getting_ready(f"exit {CONFIG_FAULT_STATUS}")}{enter_cgroup(manager.limits, layout)}\
+{manager.getting_ready(f"exit {CONFIG_FAULT_STATUS}")}{OOM_SCORE}{enter_cgroup(manager.limits, layout)}\
 note "$$" {quote_path(layout.pid_file)}
 {manager.becoming()}
 """,

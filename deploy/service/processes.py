@@ -10,8 +10,8 @@ from deploy.board_shell.shell_functions import NAP, RUNNING
 STOP_GRACE_S = 10
 """How long the gateway may drain after SIGTERM before SIGKILL."""
 
-START_GRACE_S = 10
-"""How long a service manager may take to have the gateway's pid file written."""
+START_GRACE_S = 30
+"""How long a service manager may take to have the gateway's pid file written, on a board that is busy or slow."""
 
 FUNCTIONS = f"""\
 {RUNNING}{NAP}

@@ -75,8 +75,6 @@ note "$1" {quote_path(layout.pid_file)}
         environment = "\n".join(f"Environment={name}={value}" for name, value in limits.environment().items())
         words = [f"{layout.current}/{layout.name}", *self.arguments]
         words += ["--config", layout.config] if self.takes_config else []
-        # Swap is part of the limit: else a limit of memory would only move pages to a board's flash.
-        hard = f"MemoryMax={limits.hard_bytes}\nMemorySwapMax=0\n" if limits.hard_bytes is not None else ""
         hardening = [setting for setting, since in _HARDENING if self.takes_config and self.version >= since]
         if hardening:
             hardening.append(f"ReadWritePaths={layout.prefix}")
@@ -102,10 +100,19 @@ RestartSec=2
 RestartPreventExitStatus={CONFIG_FAULT_STATUS}
 TimeoutStopSec={STOP_GRACE_S}
 OOMScoreAdjust=-100
-{hard}{hardened}
+{self._hard()}{hardened}
 [Install]
 WantedBy=multi-user.target
 """
+
+    def _hard(self) -> str:
+        limits = self.limits
+        if limits.hard_bytes is None:
+            return ""
+        if 0 < self.version < 231:
+            return f"MemoryLimit={limits.hard_bytes}\n"  # before MemoryMax and MemoryHigh, which came with cgroups v2
+        # Swap is part of the limit: else a limit of memory would only move pages to a board's flash.
+        return f"MemoryMax={limits.hard_bytes}\nMemoryHigh={limits.high_bytes}\nMemorySwapMax=0\n"
 
     def enable(self) -> str:
         """In the target that a board without a screen reaches. It reads all units again, which is slow on a board."""

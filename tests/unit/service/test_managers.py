@@ -93,7 +93,9 @@ def test_a_unit_of_systemd_has_the_limits_the_restarts_and_what_its_version_can_
         "ExecStart=/opt/picoclaw/current/picoclaw gateway --config /opt/picoclaw/config.json",
         "Environment=GOMEMLIMIT=5MiB",
         "MemoryMax=16777216",
+        "MemoryHigh=15728640",
         "MemorySwapMax=0",
+        "OOMScoreAdjust=-100",
         "RestartPreventExitStatus=78",
         "ProtectSystem=strict",
         "ReadWritePaths=/opt/picoclaw",
@@ -102,6 +104,8 @@ def test_a_unit_of_systemd_has_the_limits_the_restarts_and_what_its_version_can_
         assert f"\n{line}\n" in unit.content
     old = Systemd(LAYOUT, Limits(), version=232).own_texts()[1].content
     assert "ProtectSystem=strict" in old and "ProtectKernelLogs" not in old and "MemoryMax" not in old
+    older = Systemd(LAYOUT, limits, version=230).own_texts()[1].content
+    assert "\nMemoryLimit=16777216\n" in older and "MemoryMax" not in older and "MemoryHigh" not in older
     unknown = Systemd(LAYOUT, Limits()).own_texts()[1].content
     assert "Protect" not in unknown and "ReadWritePaths" not in unknown
     program = Systemd(LAYOUT, Limits(), ("serve", "a b", "50%", "$HOME", 'say "x"'), takes_config=False, version=257)
