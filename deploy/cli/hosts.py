@@ -56,13 +56,21 @@ def listing(context: Context, json: bool = False) -> int:
     return 0
 
 
-@task(name="forget", help=help_for(board=BOARD), auto_shortflags=False)
+@task(
+    name="forget",
+    help=help_for(board="the board whose host is forgotten", host="the host whose key is forgotten"),
+    auto_shortflags=False,
+)
 @command
-def forget(context: Context, board: str) -> int:
-    """Forget the host of a board."""
+def forget(context: Context, board: str = "", host: str = "") -> int:
+    """Forget the host of a board; or, with --host, a host's key after the board was reflashed, as forget-key does."""
     from deploy import remembered
     from deploy.report.console import Screen
 
+    if bool(board) == bool(host):
+        raise UsageError("forget what? --board NAME forgets its host, --host ADDRESS the key of a host")
+    if host:
+        return _forget_key(host)
     Screen().say(f"{board} was {remembered.forget(board)}")
     return 0
 
@@ -71,6 +79,10 @@ def forget(context: Context, board: str) -> int:
 @command
 def forget_key(context: Context, host: str) -> int:
     """Forget a host's key, after the board was reflashed. The next deployment asks for the new one."""
+    return _forget_key(host)
+
+
+def _forget_key(host: str) -> int:
     from deploy.report.console import Screen
     from deploy.transport import host_keys
 
