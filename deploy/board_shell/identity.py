@@ -93,8 +93,8 @@ def parse(answers: Answers, when: str) -> Identity:
     stat = parse_stat(stat_text) if stat_text is not None else None
     exe, exe_fault = _answer(answers, f"{when}_exe", "/proc/PID/exe")
     sha256, sha256_fault = _answer(answers, f"{when}_sha", "the hash of /proc/PID/exe")
-    if sha256_fault:
-        sha256_fault = "the board has neither sha256sum nor openssl, or this login may not read /proc/PID/exe"
+    if sha256_fault or not sha256:
+        sha256_fault = "this login may not read /proc/PID/exe, or its file could not be hashed or read back"
     elif not _SHA256.fullmatch(sha256):
         raise BadAnswer("the board's SHA-256 is not 64 hex digits", detail=sha256[:80])
     environment_text, environment_fault = _answer(answers, f"{when}_environ", "/proc/PID/environ")

@@ -11,13 +11,13 @@ from deploy.model.facts import Place
 _NUMBER = re.compile(r"[0-9]{1,19}")
 
 PLACE = """\
-p=$(above "$prefix")
+p=$(above "$prefix/releases")
 printf '%s\\n' "$prefix"
 [ -w "$p" ] && echo writable || echo read-only
 df -Pk "$p" | sed -n '2,$p'
 echo mounts
 cat /proc/mounts"""
-"""Needs $prefix, and `above`, which gives the nearest folder that is there."""
+"""Needs $prefix, and `above`, which gives the nearest folder that is there. The releases may have their own storage."""
 
 
 def parse_place(text: str) -> Place:

@@ -41,7 +41,7 @@ _NO_LIMIT = 1 << 60
 # No figure that a board has to tell is longer.
 _NUMBER = re.compile(r"[0-9]{1,19}")
 
-TOOLS = ("gunzip", "xz", "sha256sum", "openssl", "setsid", "od")
+TOOLS = ("gunzip", "xz", "zstd", "sha256sum", "openssl", "setsid", "od")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,7 @@ for d in "$prefix"/releases/*/; do
     elif [ -n "$current_hash" ] && [ "$d/$name" -ef "$prefix/current/$name" ]; then h=$current_hash
     else h=$(hash_of "$d/$name"); fi
     printf 'release %s %s\\n' "${d##*/}" "$h"
+    [ ! -f "$d/$name" ] || printf 'size %s %s\\n' "${d##*/}" "$(($(wc -c <"$d/$name")))"
     f=$d/$name.part
     [ ! -s "$f" ] || printf 'part %s %s %s\\n' "${d##*/}" "$(hash_of "$f")" "$(wc -c <"$f")"
 done; :"""
@@ -230,6 +231,7 @@ def _installed(text: str) -> Installed:
     links = {"current": "", "previous": ""}
     files: dict[str, str] = {}
     releases: dict[str, str] = {}
+    sizes: dict[str, int] = {}
     parts: dict[str, Part] = {}
     guarded = False
     for line in text.splitlines():
@@ -242,6 +244,8 @@ def _installed(text: str) -> Installed:
             files[name] = value
         elif key == "release":
             releases[name] = value
+        elif key == "size":
+            sizes[name] = _number(value, "a release's size")
         elif key == "part":
             sha256, _, size = value.partition(" ")
             parts[name] = Part(_number(size, "a part"), sha256)
@@ -252,6 +256,7 @@ def _installed(text: str) -> Installed:
         config_sha256=files.pop("config.json", ""),
         ca_sha256=files.pop("ca.pem", ""),
         service_sha256=files,
+        sizes=sizes,
         parts=parts,
         guarded=guarded,
     )

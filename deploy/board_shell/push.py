@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deploy.board_shell.framing import Framing, parse
 from deploy.board_shell.quoting import quote, quote_path
 from deploy.board_shell.shell_functions import FLUSH, HASH
 from deploy.model.layout import Layout
 from deploy.model.secret import Secret
-from deploy.transport.protocol import Script
+from deploy.transport.protocol import Packed, Script
 
 HASH_DIFFERS_STATUS = 65
 """EX_DATAERR of sysexits.h: what arrived is not what was sent."""
@@ -49,49 +50,99 @@ on_trial() {{
 """
 
 
+UNPACKED_BY = {"": "cat", "gzip": "gunzip -c", "xz": "xz -dc", "zstd": "zstd -dc"}
+"""What unpacks a payload on the board, by how it is packed. BusyBox has the first three."""
+
+
 def push_release(
     layout: Layout,
     release_id: str,
     sha256: str,
-    payload: bytes | Path,
+    payload: bytes | Path | Packed,
     *,
-    gzipped: bool,
+    packed: str = "",
     base: str = "",
     goes_on: bool = False,
+    size_bytes: int = 0,
     deadline_s: float,
     trial: bool = True,
 ) -> Script:
-    """Send a binary to its release folder. `payload` is gzip data where `gzipped`; `sha256` is of the plain binary.
+    """Send a binary to its release folder. `payload` is `packed` as UNPACKED_BY names it; `sha256` is of the binary.
 
     With `goes_on` it is the rest of what is there in part. Where it breaks off, what arrived stays for that.
     With `base` it is the difference from that release, which the gateway there applies (`patch`).
     With `trial` it is run once there, to tell its version, before it gets its name: CANNOT_RUN_STATUS where it can't.
+    What is shorter than `size_bytes` stays in part too: a broken link ends plain data as its whole would end.
+    With an empty `sha256` it stays in part, for `part_script` and `keep_release`.
     """
     folder, binary = quote_path(layout.release(release_id)), quote_path(layout.binary(release_id))
-    receive = "gunzip -c" if gzipped else "cat"
+    receive = UNPACKED_BY[packed]
     if base:
         old = quote_path(layout.binary(base))
         receive += f" | {old} patch {old}"
-    give_up = f"rm -f {binary}.part; rmdir {folder} 2>/dev/null; exit"
-    tried = f"on_trial {binary}.part || {{ {give_up} {CANNOT_RUN_STATUS}; }}\n"
-    what = "what changed" if base else "the rest" if goes_on else "the binary"
-    return Script(
-        title=f"send {what} to {layout.release(release_id)}",
-        text=f"""\
-{HASH}{FLUSH}{_TRIAL if trial else ""}umask 022
-mkdir -p {folder} || exit {FOLDER_STATUS}
-{receive} {">>" if goes_on else ">"}{binary}.part && chmod 755 {binary}.part || {{
+    give_up = _give_up(layout, release_id)
+    checked = f"""\
+[ "$(($(wc -c <{binary}.part)))" -ge {size_bytes} ] || {{
+    echo 'it did not arrive whole' >&2
     [ -s {binary}.part ] && exit 1
     {give_up} 1
 }}
 got=$(hash_of {binary}.part)
 [ "$got" = {quote(sha256)} ] || {{ {give_up} {HASH_DIFFERS_STATUS}; }}
-{tried if trial else ""}flush {binary}.part
-mv -f {binary}.part {binary}
-""",
+{_keeping(layout, release_id, trial=trial)}"""
+    functions = f"{HASH}{FLUSH}{_TRIAL if trial else ''}" if sha256 else ""
+    what = "what changed" if base else "the rest" if goes_on else "the binary"
+    return Script(
+        title=f"send {what} to {layout.release(release_id)}",
+        text=f"""\
+{functions}umask 022
+mkdir -p {folder} || exit {FOLDER_STATUS}
+{receive} {">>" if goes_on else ">"}{binary}.part && chmod 755 {binary}.part || {{
+    [ -s {binary}.part ] && exit 1
+    {give_up} 1
+}}
+{checked if sha256 else ""}""",
         payload=payload,
         deadline_s=deadline_s + (TRIAL_S if trial else 0),
     )
+
+
+def part_script(layout: Layout, release_id: str, framing: Framing) -> Script:
+    """Ask for the hash of what a push has left in part; for a board that can't hash, and so needs a script of its own.
+
+    Whoever reads it back is `reading_back.py`'s.
+    """
+    part = quote_path(f"{layout.binary(release_id)}.part")
+    return Script(
+        title="look at what arrived",
+        text=f"{framing.prelude()}{HASH}{framing.section('part', f'hash_of {part}')}{framing.close()}",
+        changes=False,
+    )
+
+
+def parse_part(framing: Framing, stdout: bytes) -> str:
+    """The hash that `part_script` asked for; "" where the board could not give one. Raises BadAnswer."""
+    return parse(framing, stdout).text("part")
+
+
+def keep_release(layout: Layout, release_id: str, *, trial: bool = True) -> Script:
+    """What is there in part is whole: run it once, write it out, and give it its name."""
+    return Script(
+        title="take what arrived for the release",
+        text=f"{FLUSH}{_TRIAL if trial else ''}{_keeping(layout, release_id, trial=trial)}",
+        deadline_s=60.0 + (TRIAL_S if trial else 0),
+    )
+
+
+def _give_up(layout: Layout, release_id: str) -> str:
+    folder, binary = quote_path(layout.release(release_id)), quote_path(layout.binary(release_id))
+    return f"rm -f {binary}.part; rmdir {folder} 2>/dev/null; exit"
+
+
+def _keeping(layout: Layout, release_id: str, *, trial: bool) -> str:
+    binary = quote_path(layout.binary(release_id))
+    tried = f"on_trial {binary}.part || {{ {_give_up(layout, release_id)} {CANNOT_RUN_STATUS}; }}\n"
+    return f"{tried if trial else ''}flush {binary}.part\nmv -f {binary}.part {binary}\n"
 
 
 def forget_push(layout: Layout, release_id: str) -> Script:

@@ -9,11 +9,18 @@ HASH = """\
 hash_of() {
     if command -v sha256sum >/dev/null 2>&1; then set -- "$(sha256sum 2>/dev/null <"$1")"
     elif command -v openssl >/dev/null 2>&1; then set -- "$(openssl dgst -sha256 2>/dev/null <"$1")"; set -- "${1##* }"
-    else return 1; fi
+    else
+        [ -n "$frame_nonce" ] && [ -f "$1" ] && [ -r "$1" ] || return 1
+        h_ticks=
+        case $1 in /proc/*/exe) h_ticks=$(sed 's/.*) //' "${1%exe}stat" 2>/dev/null | cut -d ' ' -f 20) ;; esac
+        printf '#%s read %s %s %s #%s\\n' "$frame_nonce" "$(($(wc -c <"$1")))" "$h_ticks" "$1" "$frame_nonce"
+        return
+    fi
     [ -n "$1" ] && printf '%s\\n' "${1%% *}"
 }
 """
-"""hash_of FILE: the file's SHA-256 in hex; fails where the board has neither sha256sum nor openssl."""
+"""hash_of FILE: the file's SHA-256 in hex. Where the board has neither sha256sum nor openssl, a token in its place for
+`reading_back.py`: the nonce of a framed script, size, start ticks of the process, path; without a framing it fails."""
 
 TICKS = """\
 ticks_of() {

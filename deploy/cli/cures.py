@@ -18,7 +18,7 @@ REFUSED = {
     "no_overcommit": "Let the board's kernel promise more than it has: echo 1 >/proc/sys/vm/overcommit_memory there "
     "(vm.overcommit_memory=1 in its sysctl.conf keeps it so), or add swap, zram for one.",
     "no_space": "Free some space on the board, or name a roomier folder with --prefix.",
-    "no_hash_tool": "Put sha256sum (BusyBox has it) or openssl on the board.",
+    "no_memory_for_files": "Name a folder on real storage: --prefix /path/on/the/board.",
     "clock_off": "Deploy again with --set-clock, which sets it from this machine's, or let it run an NTP client.",
     "clock_not_set": "Log in as root, whose it is to set; or let the board run an NTP client.",
     "no_ca_bundle": "Leave --ca board out, and what is needed is sent along; or install ca-certificates on the board, "
@@ -65,7 +65,7 @@ def _changed(error: errors.HostKeyChanged) -> str:
             "the board."
         )
     return (
-        f"If the board was reflashed, forget its old key: {PROGRAM} hosts.forget-key --host "
+        f"If the board was reflashed, forget its old key: {PROGRAM} hosts.forget --host "
         f"{error.host}; if not, somebody may be between you and the board. The old key stands in {error.known_hosts}."
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from deploy.board_shell.framing import Framing
 from deploy.board_shell.observe import Location, locate_script, parse_location
+from deploy.board_shell.reading_back import ReadsBack
 from deploy.cli import options
 from deploy.cli.hosts import host_of
 from deploy.cli.options import existing_file
@@ -173,7 +174,7 @@ def connect(
     from deploy.transport import ssh
 
     key: Path | None = existing_file(identity, "identity") if identity else None
-    return ssh.connect(
+    opened = ssh.connect(
         place.host,
         board_user=place.board.user,
         board_port=place.board.port,
@@ -181,6 +182,7 @@ def connect(
         identity=key,
         password=password,
     )
+    return ReadsBack(opened)
 
 
 def installed(transport: Transport, place: Place, prefix: str = "") -> Location:

@@ -5,12 +5,10 @@ Both lie among the board's releases for that time, each run is a second instance
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from deploy.board_shell.push import push_release
 from deploy.board_shell.quoting import quote_path
 from deploy.errors import HostError
 from deploy.interrupts import held_interrupts
@@ -20,8 +18,9 @@ from deploy.memory.subject import Subject
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
 from deploy.model.reading import Reading
-from deploy.steps.asking import must
-from deploy.transport.protocol import Script, Transport
+from deploy.steps.asking import failed, must
+from deploy.steps.delivery import HASHERS, Sending, deliver
+from deploy.transport.protocol import Packed, Script, Transport
 
 _SLOWEST_LINK_BYTES_S = 8 * 1024
 
@@ -37,22 +36,30 @@ def among_the_releases(
     binary = quote_path(layout.binary(release_id))
     asked = Script(
         title="ask what is there",
-        text=f"[ ! -x {binary} ] || echo there; command -v gunzip >/dev/null 2>&1 && echo gunzip; :\n",
+        text=f"[ ! -x {binary} ] || echo there\n"
+        f"for t in gunzip {' '.join(sorted(HASHERS))}; do command -v $t >/dev/null 2>&1 && echo $t; done; :\n",
         changes=False,
     )
     has = must(transport, asked).stdout.decode("ascii", "replace").split()
     if "there" in has:
         yield
         return
-    data = path.read_bytes()
-    gzipped = "gunzip" in has
-    payload = gzip.compress(data, compresslevel=6, mtime=0) if gzipped else data
-    deadline_s = 60 + len(payload) / _SLOWEST_LINK_BYTES_S
+    size_bytes = path.stat().st_size
+    packed = "gzip" if "gunzip" in has else ""
+    sending = Sending(
+        layout,
+        release_id,
+        sha256,
+        Packed(path, packed, size_bytes) if packed else path,
+        packed=packed,
+        size_bytes=size_bytes,
+        deadline_s=60 + size_bytes / _SLOWEST_LINK_BYTES_S,
+        board_hashes=bool(HASHERS & set(has)),
+    )
     try:
-        must(
-            transport,
-            push_release(layout, release_id, sha256, payload, gzipped=gzipped, deadline_s=deadline_s),
-        )
+        ended = deliver(transport.run, sending)
+        if ended.exit_status != 0:
+            raise failed(sending.scripts()[0], ended, transport.host)
         yield
     finally:
         with held_interrupts(), suppress(HostError):  # a broken connection says so by itself

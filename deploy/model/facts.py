@@ -81,6 +81,8 @@ class Installed:
     ca_sha256: str
     service_sha256: dict[str, str]
     """Of the files that a service manager may have: by path, those under the prefix relative to it."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """By release id, how many bytes its binary has."""
     parts: dict[str, Part] = field(default_factory=dict)
     """By release id, what arrived of those that are not whole."""
     guarded: bool = False

@@ -5,21 +5,17 @@ Until then whatever fails puts back what ran before. What has to hold for it is 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from deploy.errors import NotReady, OverBudget
-from deploy.model.artifact import RELEASE_ID_LENGTH
 from deploy.model.display import clean
 from deploy.model.verdict import Outcome
 from deploy.service.guard import PUT_BACK_STATUS, commit
 from deploy.steps.asking import attempt, failed
 from deploy.steps.face import Job, LocalCommand, Observer
 from deploy.steps.logs import log_tail
+from deploy.steps.space import unneeded
 from deploy.transport.protocol import Script
-
-# Other folders beside the releases, in a prefix that was there before, are not ours to remove.
-_RELEASE_ID = re.compile(rf"[0-9a-f]{{{RELEASE_ID_LENGTH}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +66,4 @@ def commit_script(job: Job) -> Script:
     """Stand the guard down, drop the releases that nothing points at any more, and let go of the board."""
     layout, service = job.layout, job.service
     staged = (layout.config, layout.ca_file, *(text.path for text in service.texts()))
-    return commit(layout, _unneeded(job), service.drop(staged).text.strip())
-
-
-def _unneeded(job: Job) -> list[str]:
-    """The releases that nothing will point at once the deployment is done."""
-    installed = job.known.installed
-    before = installed.current
-    keep = {job.release_id, before, installed.previous if before == job.release_id else ""}
-    return sorted(each for each in set(installed.releases) - keep if _RELEASE_ID.fullmatch(each))
+    return commit(layout, unneeded(job.known.installed, job.release_id), service.drop(staged).text.strip())

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from deploy.board_shell.framing import Framing
 from deploy.board_shell.preflight import Question, parse_preflight, preflight_script
 from deploy.errors import Refused
-from deploy.model.artifact import Artifact
 from deploy.model.facts import ElfIdentity, HostFacts
 from deploy.model.layout import Layout
 from deploy.model.target import ELF_OF_GOARCH, Target
@@ -18,6 +17,7 @@ from deploy.service.managers import system_files
 from deploy.steps.asking import must
 from deploy.steps.authorities import settled
 from deploy.steps.face import Job, LocalCommand, Observer
+from deploy.steps.space import needed_kib, refuse_without_space
 from deploy.transport.protocol import Script
 
 # e_machine numbers (elf(5), /usr/include/elf.h) by the names that the targets use.
@@ -140,9 +140,8 @@ def refuse(job: Job, facts: HostFacts, now_s: int) -> None:
     artifact = job.artifact
     if artifact is None or facts.installed.releases.get(artifact.release_id) != artifact.sha256:
         wanted_kib = needed_kib(facts, artifact) if artifact else ASSUMED_BINARY_KIB
-        refuse_without_space(place.free_kib, wanted_kib, place.mount_point, host)
-    if not facts.tools & {"sha256sum", "openssl"}:
-        raise Refused("no_hash_tool", "the board has neither sha256sum nor openssl to check what it received", host)
+        release_id = artifact.release_id if artifact else ""
+        refuse_without_space(facts, plan.limits, release_id, wanted_kib, host)
     if abs(facts.clock_s - now_s) > CLOCK_TOLERANCE_S and not plan.set_clock:
         raise Refused(
             "clock_off",
@@ -162,15 +161,3 @@ def refuse_user(job: Job, host: str) -> None:
     """Raise Refused where the gateway can't have the user that was named for it."""
     if job.plan.user and job.account.reason:
         raise Refused("no_own_user", f"the gateway can't run as {job.plan.user} there: {job.account.reason}", host)
-
-
-def needed_kib(facts: HostFacts, artifact: Artifact) -> int:
-    """What the artifact takes on the board, less what an earlier push has left of it there."""
-    part = facts.installed.parts.get(artifact.release_id)
-    return max(0, artifact.size_bytes - (part.size_bytes if part else 0)) // 1024 + 1
-
-
-def refuse_without_space(free_kib: int, needed_kib: int, mount_point: str, host: str) -> None:
-    """Raise Refused where `needed_kib` do not fit."""
-    if free_kib < needed_kib:
-        raise Refused("no_space", f"{mount_point} has {free_kib} KiB free, the release needs {needed_kib} KiB", host)

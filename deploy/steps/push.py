@@ -5,22 +5,26 @@ Else all of it, compressed where the board can unpack it; through the exec chann
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from deploy.board_shell.push import CANNOT_RUN_STATUS, HASH_DIFFERS_STATUS, forget_push, push_release
+from deploy.board_shell.push import CANNOT_RUN_STATUS, HASH_DIFFERS_STATUS, forget_push
 from deploy.delta import built_with, difference
 from deploy.errors import BuildFailed, CommandFailed, Refused, ToolchainMissing
 from deploy.model.artifact import Artifact
 from deploy.model.display import clean
 from deploy.model.units import KIB, show_bytes
 from deploy.steps.asking import attempt, failed
+from deploy.steps.delivery import HASHERS, Sending, deliver
 from deploy.steps.face import Job, LocalCommand, Observer
-from deploy.steps.preflight import ASSUMED_BINARY_KIB, needed_kib, refuse_without_space
+from deploy.steps.packing import FIRST_BYTES, UNPACKERS, WORTH_A_LOOK_BYTES, best, usual
+from deploy.steps.preflight import ASSUMED_BINARY_KIB
+from deploy.steps.space import SWITCHED_MEANWHILE_STATUS, drop, needed_kib, refuse_without_space, to_drop
 from deploy.toolchain import find
-from deploy.transport.protocol import Completed, Script
+from deploy.transport.packing import can_pack
+from deploy.transport.protocol import Completed, Packed, Script
 
 SLOWEST_LINK_BYTES_S = 8 * 1024
 """A push has this speed's time, and a minute: a link that is slower counts as hanging."""
@@ -42,38 +46,75 @@ class Push:
         return None
 
     def commands(self, job: Job) -> tuple[Script | LocalCommand, ...]:
-        """The script, with the file itself as its payload, also where `run` makes something smaller of it."""
-        path = job.artifact.path if job.artifact else Path(job.plan.source.binary)
-        sha256 = job.artifact.sha256 if job.artifact else job.release_id
-        base = job.known.installed.current if job.facts and job.artifact and _base(job) else ""
-        goes_on = job.facts is not None and job.artifact is not None and not base and _there(job) > 0
-        return (_script(job, sha256, path, gzipped=_compresses(job), base=base, goes_on=goes_on),)
+        """The scripts; their payload is the file itself where `run` makes a difference of it, or looks at the link."""
+        if job.facts is None or job.artifact is None:
+            return _sending(job, Path(job.plan.source.binary), packed=usual(_ways(job))).scripts()
+        if _base(job):
+            return _sending(job, job.artifact.path, packed="gzip", base=job.known.installed.current).scripts()
+        there, how = _there(job), usual(_ways(job))
+        return _sending(job, _rest(job, there, how), packed=how, goes_on=there > 0).scripts()
 
     def run(self, job: Job, observer: Observer) -> str:
         """Send it; raises Refused where the space does not suffice, CommandFailed where it did not arrive whole."""
         artifact = job.built
-        place = job.known.place
-        refuse_without_space(place.free_kib, needed_kib(job.known, artifact), place.mount_point, job.transport.host)
+        self._make_room(job, observer)
         whole = f"{show_bytes(artifact.size_bytes)} to {job.layout.release(artifact.release_id)}"
         if sent := self._send_difference(job, observer):
             return f"{whole}, {show_bytes(sent)} sent: what changed since {job.known.installed.current}"
-        compresses, there = _compresses(job), _there(job)
+        there = _there(job)
         if there:
             observer.note(f"going on after the {show_bytes(there)} that an earlier push has sent")
-        payload: bytes | Path = artifact.path
-        if compresses or there:
-            rest = artifact.path.read_bytes()[there:]
-            payload = gzip.compress(rest, compresslevel=6, mtime=0) if compresses else rest
-        script = _script(job, artifact.sha256, payload, gzipped=compresses, goes_on=there > 0)
-        completed = attempt(job, script, observer.progress)
+        begun, sent, how, why = there, 0, usual(_ways(job)), ""
+        if len(_ways(job)) > 2 and artifact.size_bytes - there > WORTH_A_LOOK_BYTES:
+            begun, sent, how, why = self._begin(job, observer, there)
+        sending = _sending(job, _rest(job, begun, how), packed=how, goes_on=begun > 0)
+        completed = deliver(partial(_attempt, job, observer), sending)
         _refuse(job, completed)
         if completed.exit_status == HASH_DIFFERS_STATUS:
             raise CommandFailed("what arrived on the board is not what was sent", job.transport.host)
         if completed.exit_status != 0:
-            raise failed(script, completed, job.transport.host)
+            raise failed(sending.scripts()[0], completed, job.transport.host)
         if there:
-            return f"{whole}, of which {show_bytes(there)} were there from an earlier push"
-        return f"{whole}, {show_bytes(len(payload))} sent compressed" if isinstance(payload, bytes) else whole
+            whole += f", of which {show_bytes(there)} were there from an earlier push"
+        return f"{whole}, {show_bytes(sent + completed.sent_bytes)} sent as {how}{why}" if how else whole
+
+    def _make_room(self, job: Job, observer: Observer) -> None:
+        """Drop what the deployment would drop at its end, where the release does not fit beside it."""
+        facts, limits, host = job.known, job.plan.limits, job.transport.host
+        wanted_kib = needed_kib(facts, job.built)
+        refuse_without_space(facts, limits, job.release_id, wanted_kib, host)
+        dropped = to_drop(facts, limits, job.release_id, wanted_kib)
+        if not dropped:
+            return
+        held = facts.installed
+        observer.note(f"dropping {', '.join(dropped)}, to make room")
+        script = drop(job.layout, held.current, held.previous, dropped)
+        ended = attempt(job, script)
+        if ended.exit_status == SWITCHED_MEANWHILE_STATUS:
+            raise Refused("changed_meanwhile", "another deployment has changed this board in the meantime", host)
+        if ended.exit_status != 0:
+            raise failed(script, ended, host)
+        left = {each: sha256 for each, sha256 in held.releases.items() if each not in dropped}
+        previous = "" if held.previous in dropped else held.previous
+        job.facts = replace(facts, installed=replace(held, releases=left, previous=previous))
+
+    def _begin(self, job: Job, observer: Observer, there: int) -> tuple[int, int, str, str]:
+        """Send the beginning, and see how fast: where it ends, how many bytes went, how the rest goes, and why so."""
+        how, ways = usual(_ways(job)), _ways(job)
+        payload = Packed(job.built.path, how, FIRST_BYTES, there)
+        script = replace(
+            _sending(job, payload, packed=how, goes_on=there > 0).in_part(),
+            title=f"send the beginning to {job.layout.release(job.release_id)}",
+        )
+        completed = attempt(job, script, observer.progress)
+        _refuse(job, completed)
+        if completed.exit_status != 0:
+            raise failed(script, completed, job.transport.host)
+        link_bytes_s = completed.sent_bytes / max(completed.seconds, 0.001)
+        left = job.built.size_bytes - there - FIRST_BYTES
+        chosen = best(ways, left, link_bytes_s)
+        why = f": the link gave {show_bytes(int(link_bytes_s))} a second"
+        return there + FIRST_BYTES, completed.sent_bytes, chosen, why
 
     def _send_difference(self, job: Job, observer: Observer) -> int:
         """How many bytes went; 0 where all of it has to go, because there is no base or it did not work out."""
@@ -87,12 +128,12 @@ class Push:
             return 0
         if len(patch) > job.built.size_bytes * _WORTH_IT:
             return 0
-        script = _script(job, job.built.sha256, patch, gzipped=True, base=old.release_id)
-        completed = attempt(job, script, observer.progress)
+        sending = _sending(job, patch, packed="gzip", base=old.release_id)
+        completed = deliver(partial(_attempt, job, observer), sending)
         _refuse(job, completed)
         if completed.exit_status == 0:
             return len(patch)
-        why = failed(script, completed, job.transport.host).problem
+        why = failed(sending.scripts()[0], completed, job.transport.host).problem
         observer.note(f"the whole binary is sent, as the board {why}")
         return 0
 
@@ -102,15 +143,28 @@ class Push:
             attempt(job, forget_push(job.layout, job.artifact.release_id))
 
 
-def _compresses(job: Job) -> bool:
-    # On the controller itself there is no link to spare, and gzip would take longer than the copy.
-    return "gunzip" in job.known.tools and job.plan.board.connection != "loopback"
+def _ways(job: Job) -> tuple[str, ...]:
+    """How a payload may travel to this board: always as it is."""
+    # On the controller itself there is no link to spare, and packing would take longer than the copy.
+    if job.facts is None or job.plan.board.connection == "loopback":
+        return ("",)
+    return ("", *(how for how, tool in UNPACKERS.items() if tool in job.known.tools and can_pack(how)))
+
+
+def _rest(job: Job, start: int, how: str) -> Path | Packed:
+    """The artifact from byte `start` on."""
+    path = job.built.path
+    return Packed(path, how, job.built.size_bytes - start, start) if how or start else path
+
+
+def _attempt(job: Job, observer: Observer, script: Script) -> Completed:
+    return attempt(job, script, observer.progress)
 
 
 def _base(job: Job) -> Artifact | None:
     """The artifact of the release that is current on the board, where it can take a difference from it."""
     # A tree of the user's own may have no `patch`; and where there is no link to spare, none is worth making.
-    if not (job.plan.source.in_repo and job.plan.command is None and _compresses(job)):
+    if not (job.plan.source.in_repo and job.plan.command is None and "gzip" in _ways(job)):
         return None
     sha256 = job.known.installed.releases.get(job.known.installed.current, "")
     old = built_with(sha256) if sha256 else None
@@ -138,21 +192,21 @@ def _refuse(job: Job, completed: Completed) -> None:
         raise Refused("no_space", f"{job.known.place.mount_point} filled up while the release arrived", host)
 
 
-def _script(
-    job: Job, sha256: str, payload: bytes | Path, *, gzipped: bool, base: str = "", goes_on: bool = False
-) -> Script:
+def _sending(
+    job: Job, payload: bytes | Path | Packed, *, packed: str, base: str = "", goes_on: bool = False
+) -> Sending:
     # The plain size, compressed or not: a dry run, which compresses nothing, shows the same deadline.
     size_bytes = job.artifact.size_bytes if job.artifact else ASSUMED_BINARY_KIB * KIB
-    deadline_s = 60 + size_bytes / SLOWEST_LINK_BYTES_S
-    trial = job.plan.command is None  # what else may start where it is run, nobody knows
-    return push_release(
+    return Sending(
         job.layout,
         job.release_id,
-        sha256,
+        job.artifact.sha256 if job.artifact else job.release_id,
         payload,
-        gzipped=gzipped,
+        packed=packed,
         base=base,
         goes_on=goes_on,
-        deadline_s=deadline_s,
-        trial=trial,
+        size_bytes=job.artifact.size_bytes if job.artifact else 0,
+        deadline_s=60 + size_bytes / SLOWEST_LINK_BYTES_S,
+        trial=job.plan.command is None,  # what else may start where it is run, nobody knows
+        board_hashes=job.facts is None or bool(job.known.tools & HASHERS),
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from deploy.board_shell.reading_back import SLOWEST_LINK_BYTES_S
 from deploy.errors import BadAnswer, CommandFailed, ConnectionLost, DeadlineExceeded, NotReady, Refused
 from deploy.interrupts import held_interrupts
 from deploy.model.reading import Process
@@ -15,14 +16,16 @@ from deploy.service.face import CHANGED_MEANWHILE_STATUS, NOT_OURS_STATUS, Servi
 from deploy.service.guard import GUARD_UNREADY_STATUS, arm
 from deploy.steps.asking import attempt, change
 from deploy.steps.configure import differing
+from deploy.steps.delivery import HASHERS
 from deploy.steps.face import Job, LocalCommand, Observer
 from deploy.steps.logs import log_tail
+from deploy.steps.space import IN_MEMORY
 from deploy.transport.protocol import Script
 
 GUARD_S = 120
 """After this the board puts back what ran before, by itself, unless Verify has been content until then.
 
-Stopping and starting take up to 20 s, getting ready up to 30, a slow link the rest.
+Stopping and starting take up to 40 s, getting ready up to 30, a slow link the rest.
 """
 
 SLACK_S = 60
@@ -71,7 +74,7 @@ class Start:
         job.switched = True
         try:
             with held_interrupts():  # a Ctrl-C now would leave the board between two releases
-                completed = change(job, switch, keep_s=self.guard_s + SLACK_S)
+                completed = change(job, switch, keep_s=self._patience_s(job) + SLACK_S)
         except Refused:  # another deployment holds the board
             job.switched = False
             raise
@@ -94,7 +97,7 @@ class Start:
         return f"process {job.process.pid}{_whose(job)}, {limits}, {_held(job)}{_kept(job)}"
 
     def _switch(self, job: Job, staged: Sequence[str]) -> Script:
-        service, layout = job.service, job.layout
+        service, layout, guard_s = job.service, job.layout, self._patience_s(job)
         putting_back = f"{service.preamble()}{service.putting_back(**_before_that(job, staged))}"
         let_go = f"{job.lock.functions(layout)}drop_lock"
         return service.switch(
@@ -102,8 +105,14 @@ class Start:
             before=_before(job),
             staged=staged,
             instead_of=job.service_before,
-            guard=arm(layout, putting_back, self.guard_s, let_go),
+            guard=arm(layout, putting_back, guard_s, let_go),
         )
+
+    def _patience_s(self, job: Job) -> int:
+        """Where the board can't hash, Verify reads the program back, which takes its time on a slow link."""
+        if job.facts is None or job.known.tools & HASHERS:
+            return self.guard_s
+        return self.guard_s + (job.artifact.size_bytes if job.artifact else 0) // SLOWEST_LINK_BYTES_S
 
     def undo(self, job: Job) -> None:
         """The release, config and supervisor of before, running again if they ran."""
@@ -114,7 +123,7 @@ class Start:
         try:
             change(job, job.service.restore(**_before_that(job, job.staged)))
         except (ConnectionLost, DeadlineExceeded) as error:
-            error.problem += f"; the board itself puts back what ran before, within {self.guard_s} s"
+            error.problem += f"; the board itself puts back what ran before, within {self._patience_s(job)} s"
             raise
 
 
@@ -186,7 +195,9 @@ def _whose(job: Job) -> str:
 
 def _kept(job: Job) -> str:
     """By whom it is kept running, and whether that outlives a reboot."""
-    choice, service = job.choice, job.service
+    choice, service, place = job.choice, job.service, job.known.place
+    if place.file_system in IN_MEMORY:
+        return f"restarted when it ends, but gone after a reboot: {place.mount_point} is a {place.file_system}"
     if service.survives_reboot:
         return f"kept running by {service.name}, also after a reboot"
     why = f": {choice.reason}" if choice.reason else ""

@@ -165,6 +165,8 @@ def check(job: Job, running: Running | None) -> None:
         raise NotReady("the gateway has ended", host)
     if job.process is not None and running.process != job.process:
         raise NotReady("the gateway ended and was started again", host, log=log_tail(job.transport, job.service))
+    if not running.exe_sha256:
+        raise NotReady(f"the program of process {running.process.pid} can't be read, to see whose it is", host)
     if running.exe_sha256 != artifact.sha256:
         raise NotReady(f"process {running.process.pid} runs another binary than the artifact", host)
     wanted = job.plan.limits.environment()

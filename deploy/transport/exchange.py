@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from deploy.model.secret import Secret
-from deploy.transport.protocol import Completed, Progress, Script
+from deploy.transport.packing import pack
+from deploy.transport.protocol import Completed, Packed, Progress, Script
 
 MOST_OUTPUT_BYTES = 16 * 1024 * 1024
 
@@ -37,8 +38,10 @@ class Spoken:
     """A script as it travels: a command, and what goes to its standard input."""
 
     command: str
-    pieces: Iterator[bytes]
+    pieces: Iterator[tuple[bytes, int]]
+    """Each with how much of `total` is done with it."""
     total: int
+    """How many bytes; of what is compressed on the way, before that."""
 
     @classmethod
     @contextmanager
@@ -58,25 +61,31 @@ class Spoken:
             with payload.open("rb") as file:
                 yield cls(command, _pieces(file), os.fstat(file.fileno()).st_size)
             return
+        if isinstance(payload, Packed):
+            payload.path.open("rb").close()  # before anything runs there
+            yield cls(command, pack(payload, PIECE_BYTES), payload.size_bytes)
+            return
         data = payload.reveal() if isinstance(payload, Secret) else payload
         yield cls(command, _pieces(io.BytesIO(data)), len(data))
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def _pieces(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    done = 0
     while piece := file.read(PIECE_BYTES):
-        yield piece
+        done += len(piece)
+        yield piece, done
 
 
 def converse(channel: Any, spoken: Spoken, progress: Progress | None) -> Completed | None:
     """Run it; None where it printed more than 16 MiB. `exit_status` is -1 where the server told none."""
     began = time.monotonic()
-    printed = _Printed(channel)
+    printed, sent = _Printed(channel), _Sent()
     channel.exec_command(spoken.command)
     writer: threading.Thread | None = None
     if spoken.total <= AT_ONCE_BYTES:
-        _send(channel, spoken, progress)
+        _send(channel, spoken, progress, sent)
     else:
-        writer = threading.Thread(target=_send, args=(channel, spoken, progress), daemon=True)
+        writer = threading.Thread(target=_send, args=(channel, spoken, progress, sent), daemon=True)
         writer.start()
     fits = printed.read()
     if fits:
@@ -89,7 +98,8 @@ def converse(channel: Any, spoken: Spoken, progress: Progress | None) -> Complet
             writer.join()
     if not fits:
         return None
-    return Completed(channel.exit_status, bytes(printed.stdout), bytes(printed.stderr), time.monotonic() - began)
+    seconds = time.monotonic() - began
+    return Completed(channel.exit_status, bytes(printed.stdout), bytes(printed.stderr), seconds, sent.count)
 
 
 def begin(channel: Any, spoken: Spoken) -> None:
@@ -98,18 +108,24 @@ def begin(channel: Any, spoken: Spoken) -> None:
         raise ValueError("what prints while it runs is started by a short script")
     channel.set_combine_stderr(True)  # nobody reads it apart, and what is not read holds up the rest
     channel.exec_command(spoken.command)
-    _send(channel, spoken, None)
+    _send(channel, spoken, None, _Sent())
 
 
-def _send(channel: Any, spoken: Spoken, progress: Progress | None) -> None:
-    sent = 0
+@dataclass(slots=True)
+class _Sent:
+    """How many bytes went out."""
+
+    count: int = 0
+
+
+def _send(channel: Any, spoken: Spoken, progress: Progress | None, sent: _Sent) -> None:
     with suppress(OSError, EOFError):  # it has ended without reading all of it: its exit status tells more
         try:
-            for piece in spoken.pieces:
+            for piece, done in spoken.pieces:
                 channel.sendall(piece)
-                sent += len(piece)
+                sent.count += len(piece)
                 if progress is not None:
-                    progress(sent, spoken.total)
+                    progress(done, spoken.total)
         finally:
             channel.shutdown_write()
 

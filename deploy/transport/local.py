@@ -17,7 +17,8 @@ from pathlib import Path
 
 from deploy.errors import BadAnswer, ConnectionLost, DeadlineExceeded, ForwardRefused
 from deploy.model.secret import Secret
-from deploy.transport.protocol import Completed, Progress, Script
+from deploy.transport.packing import pack
+from deploy.transport.protocol import Completed, Packed, Progress, Script
 from deploy.transport.streaming import MOST_PIECE_BYTES, Receive, lines
 
 MOST_OUTPUT_BYTES = 16 * 1024 * 1024
@@ -67,7 +68,7 @@ class LocalTransport:
             progress(len(payload), len(payload))
         if len(stdout) + len(stderr) > MOST_OUTPUT_BYTES:
             raise BadAnswer(f"{script.title} printed more than 16 MiB", self.host)
-        return Completed(process.returncode, stdout, stderr, time.monotonic() - began)
+        return Completed(process.returncode, stdout, stderr, time.monotonic() - began, len(payload or b""))
 
     @contextmanager
     def stream(self, script: Script, quiet_s: float) -> Iterator[Iterator[bytes]]:
@@ -140,6 +141,8 @@ def _payload(script: Script) -> bytes | None:
         return script.payload.reveal()
     if isinstance(script.payload, Path):
         return script.payload.read_bytes()
+    if isinstance(script.payload, Packed):
+        return b"".join(piece for piece, _ in pack(script.payload, MOST_OUTPUT_BYTES))
     return script.payload
 
 

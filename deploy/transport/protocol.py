@@ -16,8 +16,24 @@ from deploy.model.secret import Secret
 _SHOWN_BYTES = 8192
 """A longer standard input is named in a dry run, and not shown."""
 
+PACKINGS = ("", "gzip", "xz", "zstd")
+"""How a payload may be compressed; "" is not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A part of a file on the controller, compressed while it travels."""
+
+    path: Path
+    how: str
+    """One of PACKINGS."""
+    size_bytes: int
+    """How many bytes of the file, from `start` on; before they are compressed."""
+    start: int = 0
+
+
 Progress = Callable[[int, int], None]
-"""Called with (bytes sent, bytes in all) while a payload travels."""
+"""Called with (bytes done, bytes in all) while a payload travels; of what is compressed, as it was before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +48,7 @@ class Script:
     title: str
     """What it does, for people: "write the config"."""
     text: str
-    payload: bytes | Secret | Path | None = None
+    payload: bytes | Secret | Path | Packed | None = None
     """What the script reads from its standard input; a Path is a file on the controller."""
     changes: bool = True
     """False where the script only looks: such a script runs in a dry run too."""
@@ -45,6 +61,11 @@ class Script:
             lines.append(f"# standard input: {len(self.payload.reveal())} bytes that hold a secret (not shown)")
         elif isinstance(self.payload, Path):
             lines.append(f"# standard input: the file {self.payload}")
+        elif isinstance(self.payload, Packed):
+            packed = self.payload
+            part = f" from byte {packed.start} on" if packed.start else ""
+            how = f", compressed with {packed.how}" if packed.how else ""
+            lines.append(f"# standard input: the file {packed.path}{part}{how}")
         elif self.payload is not None:
             lines.append(f"# standard input: {len(self.payload)} bytes")
             with suppress(UnicodeDecodeError):
@@ -61,6 +82,8 @@ class Completed:
     stdout: bytes
     stderr: bytes
     seconds: float
+    sent_bytes: int = 0
+    """How much of the payload went out, as it travelled."""
 
 
 class Transport(Protocol):

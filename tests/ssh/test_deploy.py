@@ -114,7 +114,7 @@ def test_an_update_sends_only_what_changed(seat: Seat) -> None:
 
     code, document, err = seat.deploy("--no-measure")
     assert code == 0, err
-    assert push().endswith(" sent compressed")
+    assert " sent as " in push()
     first = Path(seat.prefix, "current").resolve().name
     code, document, err = seat.deploy("--no-measure", "--version", "0.1.1-rc.2")
     assert code == 0, err
@@ -140,7 +140,7 @@ def test_a_push_goes_on_where_a_broken_link_has_left_it(seat: Seat) -> None:
     binary.with_suffix(".part").write_bytes(whole[:3_000_000])
     code, document, err = seat.deploy("--no-measure")
     assert code == 0, err
-    assert push().endswith("of which 2.9 MiB were there from an earlier push")
+    assert "of which 2.9 MiB were there from an earlier push" in push()
     assert binary.read_bytes() == whole
     assert sorted(path.name for path in binary.parent.iterdir()) == ["picoclaw"]
 

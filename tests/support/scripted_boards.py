@@ -178,6 +178,7 @@ def tells(facts: HostFacts) -> Callable[[Script], bytes]:
     installed = [f"current {held.current}", f"previous {held.previous}"]
     installed += [f"file {name} {sha256}" for name, sha256 in files.items() if sha256]
     installed += [f"release {name} {sha256}" for name, sha256 in held.releases.items()]
+    installed += [f"size {name} {size}" for name, size in held.sizes.items()]
     sections = {
         "system": f"{facts.system} {facts.kernel_release} {facts.machine}",
         "elf": (b"\x7fELF" + head).hex(" "),

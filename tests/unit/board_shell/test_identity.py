@@ -131,11 +131,16 @@ def test_a_missing_answer_is_a_bad_answer(question: str) -> None:
 
 @pytest.mark.parametrize(
     ("question", "body"),
-    [("sha", "0123"), ("sha", "A" * 64), ("sha", ""), ("stat", "no stat"), ("elf", "7f 4"), ("elf", "zz")],
+    [("sha", "0123"), ("sha", "A" * 64), ("stat", "no stat"), ("elf", "7f 4"), ("elf", "zz")],
 )
 def test_an_answer_of_another_form_is_a_bad_answer(question: str, body: str) -> None:
     with pytest.raises(BadAnswer):
         parsed(Answer.of(CASES[0]).replaced(f"before_{question}", body))
+
+
+def test_a_file_that_could_not_be_read_back_has_no_hash_and_says_so() -> None:
+    found = parsed(Answer.of(CASES[0]).replaced("before_sha", ""))
+    assert (found.sha256, "could not be hashed or read back" in found.sha256_fault) == ("", True)
 
 
 @pytest.mark.parametrize(

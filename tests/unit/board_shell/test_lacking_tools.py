@@ -11,6 +11,7 @@ from shells import BusyBoxTransport
 from deploy.board_shell import identity
 from deploy.board_shell.framing import Framing
 from deploy.board_shell.proc_files import FUNCTIONS
+from deploy.board_shell.reading_back import ReadsBack
 from deploy.board_shell.samples import Pace, parse_observation, sampling_script
 from deploy.board_shell.shell_functions import HASH
 from deploy.model.layout import Layout
@@ -54,12 +55,12 @@ def test_a_board_that_lacks_the_tools_gives_samples_all_the_same_and_names_what_
 ) -> None:
     lacking = ("od", "hexdump", "sha256sum", "readlink", "tr", "getconf")
     framing = Framing.new()
-    board = BusyBoxTransport(tmp_path / "applets", lacking)
+    board = ReadsBack(BusyBoxTransport(tmp_path / "applets", lacking))
+    hashed = hashlib.sha256(Path(f"/proc/{sleeper}/exe").read_bytes()).hexdigest()
     seen = parse_observation(framing, board.run(sampling_script(framing, Layout(str(tmp_path)), sleeper, ONE)).stdout)
     assert len(seen.looks) == 1
     assert seen.before.exe.endswith("/sleep")
-    assert (seen.before.sha256, seen.before.elf) == ("", b"")
-    assert "sha256sum" in seen.before.sha256_fault
+    assert (seen.before.sha256, seen.before.sha256_fault, seen.before.elf) == (hashed, "", b"")
     assert seen.before.environment == ()
     assert seen.before.environment_fault
     assert seen.before.soft_limit(identity.SOFT_LIMITS[0]) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,15 +21,20 @@ from scripted_boards import (
     plan_of,
     send_title,
 )
+from shells import BusyBoxTransport
 
 from deploy.board_shell.push import CANNOT_RUN_STATUS, HASH_DIFFERS_STATUS, TRIAL_S
+from deploy.board_shell.reading_back import ReadsBack
 from deploy.errors import BuildFailed, CommandFailed, ConnectionLost, Refused
 from deploy.model.artifact import Artifact
 from deploy.model.facts import HostFacts, Installed, Part
+from deploy.model.layout import Layout
 from deploy.steps import push
+from deploy.steps.delivery import Sending, deliver
 from deploy.steps.face import Job
+from deploy.steps.packing import FIRST_BYTES
 from deploy.steps.push import SLOWEST_LINK_BYTES_S, Push
-from deploy.transport.protocol import Completed, Script
+from deploy.transport.protocol import Completed, Packed, Script
 from deploy.transport.scripted import ScriptedTransport
 
 
@@ -71,15 +75,12 @@ def test_where_the_board_can_unpack_the_same_script_gets_the_file_compressed(art
     facts = replace(BLANK, tools=frozenset({"sha256sum", "gunzip"}))
     job, board = job_on(facts, artifact, good_answers(artifact, plan_of(), facts))
     (shown,) = Push().commands(job)
-    assert isinstance(shown, Script)
-    assert shown.payload == artifact.path
     detail = Push().run(job, Silent())
     (ran,) = board.scripts
-    assert isinstance(ran.payload, bytes)
-    assert gzip.decompress(ran.payload) == artifact.path.read_bytes()
-    assert replace(bare(ran), payload=shown.payload) == shown
+    assert ran.payload == Packed(artifact.path, "gzip", artifact.size_bytes)
+    assert bare(ran) == shown
     assert "gunzip -c" in ran.text
-    assert detail.endswith(" sent compressed")
+    assert detail.endswith(" sent as gzip")
 
 
 def test_on_the_controller_itself_nothing_is_compressed(artifact: Artifact) -> None:
@@ -108,11 +109,10 @@ def test_what_an_earlier_push_has_sent_is_not_sent_again(artifact: Artifact, too
     observer = Silent()
     detail = Push().run(job, observer)
     (ran,) = board.scripts
-    assert isinstance(ran.payload, bytes)
-    assert (gzip.decompress(ran.payload) if "gunzip" in tools else ran.payload) == whole[4000:]
-    assert isinstance(shown, Script) and replace(bare(ran), payload=shown.payload) == shown
+    assert ran.payload == Packed(artifact.path, "gzip" if "gunzip" in tools else "", len(whole) - 4000, 4000)
+    assert bare(ran) == shown
     assert observer.notes == ["going on after the 3.9 KiB that an earlier push has sent"]
-    assert detail.endswith("of which 3.9 KiB were there from an earlier push")
+    assert "of which 3.9 KiB were there from an earlier push" in detail
 
 
 def test_what_begins_otherwise_or_is_longer_is_sent_anew(artifact: Artifact) -> None:
@@ -188,9 +188,8 @@ def test_a_difference_that_the_board_can_not_apply_is_followed_by_all_of_it(diff
     observer = Silent()
     detail = Push().run(differing.job, observer)
     assert "the patch is damaged" in observer.notes[-1] and "the whole binary is sent" in observer.notes[-1]
-    assert isinstance(differing.board.scripts[-1].payload, bytes)
-    assert gzip.decompress(differing.board.scripts[-1].payload) == differing.job.built.path.read_bytes()
-    assert detail.endswith(" sent compressed")
+    assert differing.board.scripts[-1].payload == Packed(differing.job.built.path, "gzip", 9004)
+    assert detail.endswith(" sent as gzip")
 
 
 def test_a_difference_that_gives_a_program_which_does_not_run_is_not_followed_by_another_try(
@@ -284,3 +283,55 @@ def test_undo_of_what_was_begun_removes_half_a_file_and_leaves_a_whole_one(artif
         bare(board.scripts[0]).text
         == f"rm -f {folder}/picoclaw.part {folder}/picoclaw.part.said; rmdir {folder} 2>/dev/null; :\n"
     )
+
+
+BEGINNING = f"send the beginning to {PREFIX}/releases/"
+
+
+@pytest.mark.parametrize(("seconds", "how"), [(0.01, "gzip"), (4.0, "xz")], ids=["fast", "slow"])
+@pytest.mark.parametrize("there", [0, 4000])
+def test_the_beginning_tells_how_the_rest_is_sent(tmp_path: Path, seconds: float, how: str, there: int) -> None:
+    artifact = artifact_in(tmp_path, bytes(2 * 1024 * 1024))
+    facts = left(artifact, bytes(there)) if there else BLANK
+    facts = replace(facts, tools=frozenset({"sha256sum", "gunzip", "xz"}))
+    beginning, rest = BEGINNING + artifact.release_id, f"send the rest to {PREFIX}/releases/{artifact.release_id}"
+    answers = good_answers(artifact, plan_of(), facts) | {
+        beginning: Completed(0, b"", b"", seconds, 100_000),
+        rest: Completed(0, b"", b"", 1.0, 50_000),
+    }
+    job, board = job_on(facts, artifact, answers)
+    detail = Push().run(job, Silent())
+    assert board.titles == [beginning, rest]
+    begun = there + FIRST_BYTES
+    assert [script.payload for script in board.scripts] == [
+        Packed(artifact.path, "gzip", FIRST_BYTES, there),
+        Packed(artifact.path, how, artifact.size_bytes - begun, begun),
+    ]
+    assert "hash_of" not in board.scripts[0].text and artifact.sha256 in board.scripts[1].text
+    assert f"146.5 KiB sent as {how}: the link gave " in detail
+
+
+def test_a_beginning_that_does_not_arrive_ends_it(tmp_path: Path) -> None:
+    artifact = artifact_in(tmp_path, bytes(2 * 1024 * 1024))
+    facts = replace(BLANK, tools=frozenset({"sha256sum", "gunzip", "xz"}))
+    full = Completed(1, b"", b"sh: write error: No space left on device\n", 1)
+    job, _ = job_on(facts, artifact, {BEGINNING + artifact.release_id: full})
+    with pytest.raises(Refused, match="filled up while"):
+        Push().run(job, Silent())
+
+
+@pytest.mark.install_check
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_board_that_can_not_hash_has_what_arrived_read_back(tmp_path: Path, damaged: bool) -> None:
+    artifact = artifact_in(tmp_path, bytes(range(256)) * 9000)
+    sent = replace(artifact, sha256="ab" * 32) if damaged else artifact
+    layout = Layout(str(tmp_path / "board"))
+    board = ReadsBack(BusyBoxTransport(tmp_path / "applets", ("sha256sum", "openssl")))
+    sending = Sending(layout, sent.release_id, sent.sha256, artifact.path, trial=False, board_hashes=False)
+    ended = deliver(board.run, sending)
+    binary = Path(layout.binary(sent.release_id))
+    assert ended.exit_status == (HASH_DIFFERS_STATUS if damaged else 0)
+    assert binary.is_file() != damaged and binary.parent.exists() != damaged
+    if not damaged:
+        assert binary.read_bytes() == artifact.path.read_bytes()
+        assert [path.name for path in binary.parent.iterdir()] == ["picoclaw"]
