@@ -98,7 +98,7 @@ OTHERS = {"broken_release", "locked", "cannot_run", "changed_meanwhile", "servic
 """Of later steps, and of the probe."""
 OTHERS |= {"clock_not_set"}  # of --set-clock
 OTHERS |= {"needs_root", "no_such_tool", "no_zram", "no_swap_here", "password_login", "wrong_account", "not_a_folder"}
-OTHERS |= {"sshd_faults", "no_own_user"}
+OTHERS |= {"sshd_faults", "no_own_user", "other_changes"}
 
 
 def test_a_user_that_the_gateway_can_not_have_is_refused_where_it_was_named() -> None:
