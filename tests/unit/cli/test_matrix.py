@@ -81,12 +81,12 @@ def test_what_is_asked_of_the_build_reaches_each_deployment_and_nothing_that_was
     runs: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = runs(licheerv=PASSED)
-    wanted = {"source": "/elsewhere", "package": "./cmd/x", "command": "-serve {config}", "ldflags": "-X a=b c"}
+    wanted = {"source": "/elsewhere", "package": "./cmd/x", "command": "serve --port 8081", "ldflags": "-X a=b c"}
     ended(capsys, boards="licheerv", max_procs="1", **wanted)
     assert asked[0][5:] == (
         "--source=/elsewhere",
         "--package=./cmd/x",
-        "--command=-serve {config}",
+        "--command=serve --port 8081",
         "--ldflags=-X a=b c",
         "--messages=1000",
         "--max-procs=1",
