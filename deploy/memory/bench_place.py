@@ -5,6 +5,7 @@ Nothing of it is left: not its binary, not its log, and no process; whatever hap
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,11 +55,11 @@ def bench_running(
     """
     found = prefix if is_installed else _place(transport, prefix)
     above = Layout(found)
-    own = Layout(f"{above.run}/{BENCH}", NAME)
+    # A name of its own for each: what a slow board still removes of the one before is never this one's.
+    own = Layout(f"{above.run}/{BENCH}-{secrets.token_hex(4)}", NAME)
     lasts_s = int(6 * work.deadline_s) + _AROUND_S
     service = Detached(own, limits, arguments=work.arguments, takes_config=False, user=user, lasts_s=lasts_s)
     try:
-        must(transport, service.uninstall())  # what an earlier one may have left, where its link broke
         must(transport, _prepare(above, own, others_pass=bool(user)))
         note(f"sending {NAME} to {own.prefix}")
         with among_the_releases(transport, own, release_id, sha256, binary):

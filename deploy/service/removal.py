@@ -25,26 +25,28 @@ def removal(layout: Layout, texts: tuple[str, ...], disable: str, forgotten: str
     for path in (layout.offset_file, layout.log_file):
         files += [quote_path(f"{path}{end}") for end in ("", ".part", ".1")]
     files += [quote_path(each) for each in (*guard_files(layout), lock_path(layout), layout.current, layout.previous)]
-    passing = [Layout(f"{layout.run}/{each}", layout.name) for each in (LIVE, BENCH)]
+    live, benches = Layout(f"{layout.run}/{LIVE}", layout.name), quote_path(f"{layout.run}/{BENCH}-")
     releases, name = quote_path(layout.releases), quote(layout.name)
     folders = " ".join(map(quote_path, (layout.releases, layout.run, layout.log, layout.prefix)))
     groups = " ".join(
         quote(f"{root}/{cgroup_name(each)}")
-        for each in (*passing, layout)
+        for each in (live, layout)
         for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/memory")
-    )
-    ending = "\n".join(
-        f"pid_file={quote_path(each.pid_file)} supervisor_pid_file={quote_path(each.supervisor_pid_file)}\n"
-        "end_by_pid_files # a second instance, or a bench, whose reading broke off"
-        for each in passing
     )
     return f"""\
 stop_gateway
 {disable}
-{ending}
+pid_file={quote_path(live.pid_file)} supervisor_pid_file={quote_path(live.supervisor_pid_file)}
+end_by_pid_files # a second instance whose reading broke off
+for bench in {benches}*/; do # and benches
+    [ -d "$bench" ] || continue
+    pid_file=${{bench}}run/gateway.pid supervisor_pid_file=${{bench}}run/supervisor.pid
+    end_by_pid_files
+    rm -rf "$bench"
+done
 rm -f {" ".join(files)}
 {forgotten}
-rm -rf {" ".join(quote_path(each.prefix) for each in passing)}
+rm -rf {quote_path(live.prefix)}
 for group in {groups}; do rmdir "$group" 2>/dev/null; done
 if [ -L {releases} ]; then rm -f {releases}; fi # a second instance's, which are the gateway's own
 for release in {releases}/*/; do

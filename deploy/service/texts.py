@@ -14,7 +14,8 @@ from deploy.board_shell.quoting import quote, quote_path
 from deploy.model.layout import Layout
 
 LIVE, BENCH = "live", "bench"
-"""Folders below run/ in which what only passes through has a layout of its own: second instances, and benches."""
+"""Folders below run/ in which what only passes through has a layout of its own: a second instance, and benches, whose
+names go on ("bench-…")."""
 
 _PLAIN_PREFIX = re.compile(r"/[A-Za-z0-9._/-]+")
 

@@ -149,8 +149,13 @@ def test_uninstall_ends_a_second_instance_whose_reading_broke_off(seat: Seat) ->
         seat.run(live.stage([live.supervisor_path]))
         and seat.run(live.switch("aaaa", before=None, staged=[live.supervisor_path])).stdout
     )
+    bench = Detached(Layout(f"{seat.service.layout.run}/bench-0a1b"), Limits())
+    Path(bench.layout.prefix).mkdir()
+    Path(bench.layout.releases).symlink_to(seat.service.layout.releases)
+    seat.run(bench.stage([bench.supervisor_path]))
+    third = parse_pid_file(seat.run(bench.switch("aaaa", before=None, staged=[bench.supervisor_path])).stdout)
     seat.run(seat.service.uninstall())
-    assert not alive(second.pid)
+    assert not alive(second.pid) and not alive(third.pid)
     assert not Path(seat.service.layout.prefix).exists()
 
 
