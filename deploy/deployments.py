@@ -67,7 +67,10 @@ def recall(board: str, host: str, machine: str = "", sha256: str = "") -> Deploy
 
     `machine` is the emulated machine that stands for the board, "" for the board itself; neither has the other's.
     """
-    path = _file(board, host, machine, sha256)
+    return _read(_file(board, host, machine, sha256))
+
+
+def _read(path: Path) -> Deployment | None:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -83,6 +86,15 @@ def recall(board: str, host: str, machine: str = "", sha256: str = "") -> Deploy
             str(path), [f"it is no record of a deployment: {error} (deploy again to write it anew)"]
         ) from error
     return deployment
+
+
+def by_host() -> dict[str, list[Deployment]]:
+    """The record of the last deployment to each host, by the host, one a board. Raises BadFile."""
+    found: dict[str, list[Deployment]] = {}
+    for path in sorted((state_folder() / "deployments").glob("*.json")):
+        if "-" not in path.stem and (record := _read(path)) is not None and not record.machine:
+            found.setdefault(record.host, []).append(record)
+    return found
 
 
 def _limits(found: dict[str, Any]) -> Limits:

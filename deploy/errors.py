@@ -14,11 +14,13 @@
     │   ├── Unsupported                this machine can't do it (no /proc, no fork)
     │   ├── ImageFailed                the image of an emulated board can't be made; carries what the tool printed
     │   ├── MachineFault               a file or folder of this machine can't be read or written
+    │   ├── BadCluster                 a Dask cluster that can't be reached, or can't do what is asked of it
     │   ├── BadHistory                 the file of readings can't be used
     │   └── BadRollouts                the file of rollouts can't be used
     ├── NotMeasured           (3)      a proof is missing, so there is no figure
     └── HostError             (4)      the host is out of reach, refused, or failed; carries the host's address
         ├── Unreachable                nothing answers, or not in time
+        │   └── WorkersLost            who was to reach it from elsewhere has gone
         ├── HostKeyUnknown             the key has not been seen before; carries its fingerprint
         ├── HostKeyChanged             the key is not the one that is remembered
         ├── AuthenticationRefused      the server takes none of the keys that were offered
@@ -159,6 +161,17 @@ class BadRollouts(UsageError):
         self.path, self.why = path, why
 
 
+class BadCluster(UsageError):
+    """A Dask cluster can't be reached, or can't do what is asked of it.
+
+    `site` is one at which no worker stands, `extra` the extra of slimdeploy that is not installed; "" otherwise.
+    """
+
+    def __init__(self, problem: str, *, site: str = "", extra: str = "") -> None:
+        super().__init__(problem)
+        self.site, self.extra = site, extra
+
+
 class NotMeasured(SlimdeployError):
     """A proof is missing; the problem names it."""
 
@@ -177,6 +190,10 @@ class HostError(SlimdeployError):
 
 class Unreachable(HostError):
     """Nothing answers at the host's address, or not in time."""
+
+
+class WorkersLost(Unreachable):
+    """Who was to reach the host from elsewhere has gone: the workers, or the way to them."""
 
 
 class HostKeyUnknown(HostError):

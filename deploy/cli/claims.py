@@ -58,7 +58,11 @@ class Claim:
 
 def claim(place: Place, layout: Layout, claimed: Claimed) -> Claim:
     """The claim about the gateway under `layout`. Raises NotMeasured where nothing says which binary it should be."""
-    record = deployments.recall(place.board.name, str(place.host), place.machine)
+    return claim_by(deployments.recall(place.board.name, str(place.host), place.machine), place, layout, claimed)
+
+
+def claim_by(record: Deployment | None, place: Place, layout: Layout, claimed: Claimed) -> Claim:
+    """As `claim`, by the `record` of the last deployment there; None where there was none."""
     if record is not None and record.prefix != layout.prefix:
         record = None
     sha256 = options.sha256(claimed.sha256) or (record.sha256 if record else "")

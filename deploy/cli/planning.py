@@ -49,6 +49,8 @@ class Wishes:
     hard_limit: str = ""
     service: str = ""
     user: str = ""
+    tree_is_here: bool = True
+    """False where another machine has built it: `source` and `package` are as that one resolved them."""
 
 
 def plan_for(place: Place, wishes: Wishes) -> Plan:
@@ -125,6 +127,8 @@ def source_of(wishes: Wishes, board_tags: tuple[str, ...]) -> Source:
             return replace(source, package=wishes.package, binary=_binary(source.root, wishes.package))
         return source
     root = Path(wishes.source).expanduser()
+    if not wishes.tree_is_here:
+        return Source(root, wishes.package, _binary(root, wishes.package), own_tags, wishes.ldflags, in_repo=False)
     if not root.is_dir():
         raise UsageError(f"--source: there is no folder {wishes.source}")
     root = root.resolve()

@@ -66,6 +66,8 @@ class Run:
     onlooker: Onlooker
     interrupted: Callable[[], bool] = lambda: False
     """Whether whoever runs this has asked for its end; hosts under way still come to theirs."""
+    book: Callable[[Result], Result] = lambda result: result
+    """Writes down what the controller is to remember of a result; what it returns is kept and shown."""
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     results: dict[str, Result] = field(default_factory=dict)
@@ -153,7 +155,8 @@ class Run:
         members = [self.members[name] for name in names]
         stop = (lambda: False) if lead_back else self._enough
         at_once = self.rollout.policy.at_once
-        for result in each_of(members, deed, self.executors, at_once, begun=self._begun, stop=stop):
+        results = each_of(members, deed, self.executors, at_once, begun=self._begun, stop=stop)
+        for result in map(self.book, results):
             if lead_back and result.state is not State.ROLLED_BACK:
                 # There the new release runs on: that stays its state, so that it can be led back later.
                 told = replace(self.results[result.member], problem=result.problem, cure=result.cure)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from typing import Protocol
 
+from deploy.errors import Unreachable
 from deploy.model.fleet import Member
 from deploy.model.rollout import Result, State
 
@@ -61,6 +62,8 @@ def each_of(
 def _result(future: Future[Result], member: Member) -> Result:
     try:
         return future.result()
+    except Unreachable as error:
+        return Result(member.name, State.UNREACHABLE, problem=error.problem, exit_code=4, host=str(member.host))
     except (Exception, CancelledError) as error:  # a fault of ours, or a worker's that is gone: of this member alone
         problem = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return Result(member.name, State.FAILED, problem=problem, exit_code=70, host=str(member.host))

@@ -68,8 +68,8 @@ _MIGRATIONS = (
 
 SCHEMA = Schema(_MIGRATIONS, BadRollouts)
 
-COLUMNS = tuple(field.name for field in fields(Result))
-"""Of a result: the members of the noun, the document last."""
+COLUMNS = tuple(field.name for field in fields(Result) if field.name != "record")
+"""Of a result: the members of the noun, the document last; its record is kept elsewhere."""
 
 PUT = f"INSERT INTO result (rollout, {', '.join(COLUMNS)}) VALUES (?{', ?' * len(COLUMNS)})"
 

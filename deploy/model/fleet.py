@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from deploy.model.deployment import Deployment
 from deploy.model.host import Host
 
 SETTINGS = frozenset(
@@ -78,6 +79,8 @@ class Member:
     """Pinned: "ssh-ed25519 AAAA…" or "SHA256:…"; with any, no other key is trusted. () asks known_hosts."""
     origin: str = ""
     """File and line that brought it in, such as fleet.toml:12."""
+    records: tuple[Deployment, ...] = field(default=(), compare=False)
+    """What the controller remembers of the last deployment there, one a board: a worker elsewhere can't look it up."""
 
 
 @dataclass(frozen=True, slots=True)

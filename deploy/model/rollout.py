@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from deploy.model.artifact import Artifact
+from deploy.model.deployment import Deployment
 
 
 class State(Enum):
@@ -82,6 +83,8 @@ class Result:
     hwm_kib: int | None = None
     document: dict[str, Any] | None = None
     """What `deploy --json` prints; not for showing, for keeping."""
+    record: Deployment | None = field(default=None, compare=False)
+    """What the controller is to remember of a deployment; it does so before the result is shown or kept."""
 
 
 @dataclass(frozen=True, slots=True)

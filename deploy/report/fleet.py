@@ -209,7 +209,7 @@ def spread_document(spread: Spread) -> dict[str, Any]:
 
 
 def _host_document(result: Result) -> dict[str, Any]:
-    found = {name: getattr(result, name) for name in Result.__dataclass_fields__}
+    found = {name: getattr(result, name) for name in Result.__dataclass_fields__ if name != "record"}
     return found | {"state": result.state.value, "seconds": round(result.seconds, 3)}
 
 

@@ -9,19 +9,19 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-from deploy import deployments
 from deploy.board_shell.lock import Lock
-from deploy.cli import history
-from deploy.cli.claims import record_of
+from deploy.cli import claims
+from deploy.cli.fleet.deeds import record_of
 from deploy.cli.fleet.order import Order
 from deploy.cli.fleet.seats import seated
 from deploy.cli.fleet.told import Told, guarded, judged
-from deploy.cli.going_back import go_back
+from deploy.cli.going_back import go, way_of
 from deploy.cli.planning import Wishes, plan_for
 from deploy.cli.reaching import Place
 from deploy.cli.secret_sources import Sources
 from deploy.cli.taking import taker
 from deploy.errors import SlimdeployError
+from deploy.fleet import parcels
 from deploy.fleet.pool import Deed
 from deploy.model.artifact import Artifact
 from deploy.model.fleet import Member
@@ -41,6 +41,8 @@ def wishes_of(order: Order, member: Member) -> Wishes:
     """The flags and the member's settings as those of `deploy`."""
     said = {name: str(value) for name, value in member.settings.items() if not isinstance(value, bool)}
     said.pop("identity", "")
+    if order.carried and "ca_file" in said:
+        said["ca_file"] = parcels.file_here(said["ca_file"])
 
     def sources(secret: str) -> Sources:
         file, command, keyring = (said.pop(f"{secret}_{kind}", "") for kind in ("file", "command", "keyring"))
@@ -50,6 +52,7 @@ def wishes_of(order: Order, member: Member) -> Wishes:
         token=sources("token"),
         api_key=sources("api_key"),
         set_clock=bool(member.settings.get("set_clock")),
+        tree_is_here=not order.carried,
         **said,
         **order.source,
     )
@@ -59,7 +62,7 @@ def deploy(order: Order, member: Member) -> Result:
     """What `deploy` does on this one host, and what came of it."""
 
     def act(told: Told) -> Result:
-        with seated(member) as place:
+        with seated(order, member) as place:
             told.place = place
             return _deployed(told, order, member, place)
 
@@ -75,14 +78,11 @@ def _deployed(told: Told, order: Order, member: Member, place: Place) -> Result:
         if not job.committed:
             raise
         # The new release runs, and only its reading failed.
-        _remember(job, place)
-        return told.failed(error, State.DEPLOYED, **_releases(job))
-    _remember(job, place)
+        return told.failed(error, State.DEPLOYED, record=claims.record_of(job, place), **_releases(job))
     seconds = time.monotonic() - told.began_s
     document = deployment_document(job, records, board=place.board.name, host=str(place.host), seconds=seconds)
-    document["history"] = history.kept(document, wanted=order.keep)
     state = State.DEPLOYED if document["changed"] else State.UNCHANGED
-    result = told.result(state, document=document, **_releases(job))
+    result = told.result(state, document=document, record=claims.record_of(job, place), **_releases(job))
     return judged(result, job.verdict) if job.verdict else result
 
 
@@ -90,7 +90,7 @@ def rehearsed(order: Order, member: Member) -> Result:
     """What a deployment would do there: the host is asked, nothing is changed."""
 
     def act(told: Told) -> Result:
-        with seated(member) as place:
+        with seated(order, member) as place:
             told.place = place
             job = _job(order, member, place)
             rows = rehearse(_steps(order, job, place), job, Silent())
@@ -106,12 +106,14 @@ def led_back(order: Order, releases: Mapping[str, str], member: Member) -> Resul
     """The release of `releases`, or the one before, runs there again, with the config by which it ran."""
 
     def act(told: Told) -> Result:
-        with seated(member) as place:
+        with seated(order, member) as place:
             told.place = place
             assert place.opened is not None, "seated is connected"
             prefix = str(member.settings.get("prefix", ""))
             wanted = releases.get(member.name, order.release)
-            gone = go_back(place, place.opened, prefix=prefix, release=wanted)
+            record = record_of(member, place)
+            is_gateway = not order.source.get("command") and (record is None or record.command is None)
+            gone = go(way_of(place, place.opened, prefix=prefix, release=wanted, is_gateway=is_gateway))
         return told.result(
             State.ROLLED_BACK,
             release=gone.to.release_id,
@@ -129,7 +131,8 @@ def _job(order: Order, member: Member, place: Place) -> Job:
 
 
 def _steps(order: Order, job: Job, place: Place) -> tuple[Step, ...]:
-    given = {artifact.target: artifact for artifact in order.artifacts}
+    found = map(parcels.artifact_here, order.artifacts) if order.carried else order.artifacts
+    given = {artifact.target: artifact for artifact in found}
     take = taker(place, order.budget, 0) if order.measure else None
     gate, clock = order.gate_memory, job.plan.set_clock
     return deployment(take, set_clock=clock, gate=gate, build=SharedBuild(_BUILT, given))
@@ -140,10 +143,6 @@ def _releases(job: Job) -> dict[str, str]:
         "release": job.artifact.release_id if job.artifact else "",
         "release_before": job.facts.installed.current or "" if job.facts else "",
     }
-
-
-def _remember(job: Job, place: Place) -> None:
-    deployments.remember(record_of(job, place))
 
 
 def deploying(order: Order) -> Deed:

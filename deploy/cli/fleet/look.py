@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_format
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from invoke.context import Context
@@ -13,15 +14,18 @@ from invoke.tasks import task
 from deploy.cli import options
 from deploy.cli.ending import command
 from deploy.cli.fleet import deeds
-from deploy.cli.fleet.choosing import HELP, Chosen, choose, show_notes, threads
+from deploy.cli.fleet.choosing import HELP, Chosen, choose, show_notes
 from deploy.cli.fleet.order import Order
+from deploy.cli.fleet.remembering import book, with_records
+from deploy.cli.fleet.spreading import HELP as SPREAD_HELP
+from deploy.cli.fleet.spreading import HERE, Spread, spread_of, workforce
 from deploy.cli.fleet.telling import Lines, results_document, show_results, worst_exit_code
 from deploy.cli.options import help_for
 from deploy.fleet.pool import Deed, each_of
 from deploy.model.rollout import Result
 from deploy.report import silent
 
-_FLAGS = help_for("json", **HELP)
+_FLAGS = help_for("json", **HELP, **SPREAD_HELP)
 
 
 @task(
@@ -79,6 +83,8 @@ def memory(
     budget: str = "",
     peak_budget: str = "",
     keep: bool = True,
+    scheduler: str = "",
+    local_cluster: str = "",
     json: bool = False,
 ) -> int:
     """Read the memory of the gateway on every host, as `memory` does on one; each reading has its evidence and verdict.
@@ -86,14 +92,15 @@ def memory(
     Exit codes: 0 all PASS, 1 a FAIL, 3 one that is NOT MEASURED, 4 a host that is out of reach or refused.
     """
     order = Order(budget=options.budget(budget, peak_budget), keep=keep)
-    return _over(choose(inventory, limit, at_once), deeds.reading(order), as_json=json)
+    spread, chosen = spread_of(scheduler, local_cluster), choose(inventory, limit, at_once)
+    return _over(replace(chosen, members=with_records(chosen.members)), deeds.reading, order, spread, as_json=json)
 
 
-def _over(chosen: Chosen, deed: Deed, *, as_json: bool) -> int:
+def _over(chosen: Chosen, deed: Callable[[Order], Deed], order: Order, spread: Spread, *, as_json: bool) -> int:
     screen = silent.screen(as_json=as_json)
     show_notes(screen, chosen)
     began_s = time.monotonic()
-    results = all_of(chosen, deed, Lines(screen, len(chosen.members)).ended)
+    results = all_of(chosen, deed, order, Lines(screen, len(chosen.members)).ended, spread, screen.say)
     seconds = time.monotonic() - began_s
     if as_json:
         print(json_format.dumps(results_document(results, seconds), indent=2))
@@ -102,13 +109,25 @@ def _over(chosen: Chosen, deed: Deed, *, as_json: bool) -> int:
     return worst_exit_code(results)
 
 
-def all_of(chosen: Chosen, deed: Deed, tell: Callable[[Result], None]) -> Sequence[Result]:
-    """The results in the inventory's order; `tell` hears of each as it comes."""
+def all_of(
+    chosen: Chosen,
+    deed: Callable[[Order], Deed],
+    order: Order,
+    tell: Callable[[Result], None],
+    spread: Spread = HERE,
+    say: Callable[[str], None] = lambda _: None,
+) -> Sequence[Result]:
+    """The results in the inventory's order, written down as they come; `tell` hears of each then.
+
+    `say` is told who carries it out, where it is not this process. Raises BadCluster before any host is touched.
+    """
     found: dict[str, Result] = {}
-    with threads(min(chosen.at_once, len(chosen.members))) as executors:
-        for result in each_of(chosen.members, deed, executors, chosen.at_once):
-            found[result.member] = result
-            tell(result)
+    enter = book(keep=order.keep)
+    with workforce(spread, chosen.members, chosen.at_once, say) as force:
+        members, given = force.ready(chosen.members, order)
+        for result in each_of(members, deed(given), force, chosen.at_once):
+            found[result.member] = entered = enter(result)
+            tell(entered)
     return [found[member.name] for member in chosen.members]
 
 
@@ -128,6 +147,8 @@ def run(
     limit: str = "",
     at_once: str = "64",
     deadline: str = "60s",
+    scheduler: str = "",
+    local_cluster: str = "",
     json: bool = False,
 ) -> int:
     """Run a script in the shell of every host, and show what each printed; equal answers once.
@@ -135,4 +156,5 @@ def run(
     Exit codes: 0 all ended with 0, 4 a host is out of reach, or its script ended otherwise.
     """
     order = Order(script=script, script_s=options.duration_s(deadline, "deadline", least=1.0, most=3600.0))
-    return _over(choose(inventory, limit, at_once), deeds.running(order), as_json=json)
+    spread = spread_of(scheduler, local_cluster)
+    return _over(choose(inventory, limit, at_once), deeds.running, order, spread, as_json=json)

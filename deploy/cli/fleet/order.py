@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from deploy.model.artifact import Artifact
+from deploy.model.board import Board
 from deploy.model.verdict import Budget
 
 
@@ -24,6 +25,10 @@ class Order:
     else its flags say of a deployment stands in the members' settings already."""
     artifacts: tuple[Artifact, ...] = ()
     """What is built already, one for each target: no other binary of these targets is deployed."""
+    carried: bool = False
+    """Whether a worker elsewhere carries it out: the files of the controller came to it as parcels."""
+    boards: Mapping[str, Board] = field(default_factory=dict)
+    """What the members' boards are, as a worker may know others; without it they are looked up where they are used."""
     measure: bool = True
     gate_memory: bool = False
     rollout: str = ""

@@ -17,6 +17,7 @@ from deploy.cli import options, provision
 from deploy.cli.ending import command
 from deploy.cli.fleet.choosing import HELP, Chosen, choose, show_notes
 from deploy.cli.fleet.look import all_of
+from deploy.cli.fleet.order import Order
 from deploy.cli.fleet.overriding import overridden
 from deploy.cli.fleet.readied import document, show_changes, show_end, show_scripts
 from deploy.cli.fleet.reviewing import Review
@@ -228,4 +229,4 @@ def _over(chosen: Chosen, seats: Sequence[Seat], act: Callable[[Seat], Result], 
         by_name[result.member].result = result
         screen.say(f"{ended:>{len(str(len(seats)))}}/{len(seats)}  {result.member}  {result.problem or 'done'}")
 
-    all_of(over, lambda member: act(by_name[member.name]), tell)
+    all_of(over, lambda _: lambda member: act(by_name[member.name]), Order(), tell)

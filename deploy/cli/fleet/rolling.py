@@ -17,12 +17,14 @@ from deploy.cli import options
 from deploy.cli.ending import INTERRUPTED
 from deploy.cli.fleet import ended
 from deploy.cli.fleet.building import build_all, planned, still_there
-from deploy.cli.fleet.choosing import MOST_AT_ONCE, Chosen, choose, threads
+from deploy.cli.fleet.choosing import MOST_AT_ONCE, Chosen, choose
 from deploy.cli.fleet.deploying import deploying, leading_back, rehearsing
 from deploy.cli.fleet.look import all_of
 from deploy.cli.fleet.onlookers import onlooker, wave_title
 from deploy.cli.fleet.order import Order
 from deploy.cli.fleet.overriding import Flags, overridden, refuse_shared_bots
+from deploy.cli.fleet.remembering import book
+from deploy.cli.fleet.spreading import HERE, Force, Spread, refuse_unknown_boards, workforce
 from deploy.cli.fleet.telling import results_document, worst_exit_code
 from deploy.errors import UsageError
 from deploy.fleet.engine import Run, Work
@@ -47,6 +49,8 @@ class Asked:
     limit: str
     policy: Policy
     flags: Flags
+    spread: Spread = HERE
+    """Who carries it out; no part of what is kept: who resumes it says it anew."""
 
     @property
     def order(self) -> Order:
@@ -59,6 +63,8 @@ class Asked:
         members = overridden(found.members, self.flags)
         if not self.flags.get("command"):
             refuse_shared_bots(members)
+        if self.spread:
+            refuse_unknown_boards(members)
         return replace(found, members=members)
 
 
@@ -78,26 +84,28 @@ def begin(asked: Asked, *, as_json: bool, junit: str) -> int:
     if source := asked.flags.get("source"):  # who resumes it may be in another folder
         asked = replace(asked, flags={**asked.flags, "source": str(Path(str(source)).expanduser().absolute())})
     chosen, screen = asked.chosen(), silent.screen(as_json=as_json)
-    order = replace(asked.order, artifacts=build_all(asked.order, chosen.members, screen.say))
-    names = [member.name for member in chosen.members]
-    rollout = Rollout(
-        id=new_id(),
-        begun_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        phase=Phase.RUNNING,
-        policy=asked.policy,
-        inventory=chosen.reference,
-        wishes=dict(asked.flags),
-        waves=plan_waves(asked.policy.waves, names),
-        artifacts=order.artifacts,
-    )
-    waves_said = f" in {len(rollout.waves)} waves" if len(rollout.waves) > 1 else ""
-    screen.say(f"rollout {rollout.id}: {len(names)} {'host' if len(names) == 1 else 'hosts'}{waves_said}")
-    with Rollouts() as kept:
-        kept.begin(rollout)
-        return carry_out(rollout, chosen.members, order, kept, as_json=as_json, junit=junit)
+    with workforce(asked.spread, chosen.members, asked.policy.at_once, screen.say) as force:
+        order = replace(asked.order, artifacts=build_all(asked.order, chosen.members, screen.say))
+        members, given = force.ready(chosen.members, order)
+        names = [member.name for member in members]
+        rollout = Rollout(
+            id=new_id(),
+            begun_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            phase=Phase.RUNNING,
+            policy=asked.policy,
+            inventory=chosen.reference,
+            wishes=dict(asked.flags),
+            waves=plan_waves(asked.policy.waves, names),
+            artifacts=order.artifacts,
+        )
+        waves_said = f" in {len(rollout.waves)} waves" if len(rollout.waves) > 1 else ""
+        screen.say(f"rollout {rollout.id}: {len(names)} {'host' if len(names) == 1 else 'hosts'}{waves_said}")
+        with Rollouts() as kept:
+            kept.begin(rollout)
+            return carry_out(rollout, members, given, kept, force, as_json=as_json, junit=junit)
 
 
-def resume(text: str, *, as_json: bool, junit: str) -> int:
+def resume(text: str, spread: Spread = HERE, *, as_json: bool, junit: str) -> int:
     """Go on with a rollout; the exit code. Raises UsageError's leaves."""
     with Rollouts() as kept:
         found = kept.one(text)
@@ -105,14 +113,29 @@ def resume(text: str, *, as_json: bool, junit: str) -> int:
         if left:
             still_there(found.artifacts)
         order = replace(order_of(found.wishes), artifacts=found.artifacts)
-        members = overridden(read(found.inventory).members, found.wishes)
+        its = {name for wave in found.waves for name in wave.members}
+        inventory = [member for member in read(found.inventory).members if member.name in its]
+        members = overridden(inventory, found.wishes)
         hosts = "1 host is" if left == 1 else f"{left} hosts are"
-        silent.screen(as_json=as_json).say(f"rollout {found.id}: {hosts} left")
-        return carry_out(found, members, order, kept, as_json=as_json, junit=junit)
+        screen = silent.screen(as_json=as_json)
+        screen.say(f"rollout {found.id}: {hosts} left")
+        spread = spread if left else HERE
+        if spread:
+            refuse_unknown_boards(members)
+        with workforce(spread, members, found.policy.at_once, screen.say) as force:
+            members, given = force.ready(members, order)
+            return carry_out(found, members, given, kept, force, as_json=as_json, junit=junit)
 
 
 def carry_out(
-    rollout: Rollout, members: tuple[Member, ...], order: Order, kept: Rollouts, *, as_json: bool, junit: str
+    rollout: Rollout,
+    members: tuple[Member, ...],
+    order: Order,
+    kept: Rollouts,
+    force: Force,
+    *,
+    as_json: bool,
+    junit: str,
 ) -> int:
     """Carry it out from where it stands, show how it goes, and how it ended; the exit code."""
     screen = silent.screen(as_json=as_json)
@@ -120,16 +143,25 @@ def carry_out(
     order = replace(order, rollout=rollout.id)
     work = Work(deploying(order), lambda releases: leading_back(order, releases))
     before = kept.results(rollout.id, documents=False)
-    at_once = min(rollout.policy.at_once, MOST_AT_ONCE, max(1, len(members)))
     with (
         noted_interrupts(_tell_interrupted) as interrupted,
-        threads(at_once) as executors,
         onlooker(screen, rollout, before, as_json=as_json) as looks_on,
     ):
         by_name = {member.name: member for member in members}
-        run = Run(rollout, by_name, work, executors, kept, looks_on, interrupted)
+        run = Run(
+            rollout,
+            by_name,
+            work,
+            force,
+            kept,
+            looks_on,
+            lambda: interrupted() or force.lost,
+            book(keep=order.keep),
+        )
         phase = run.carry_out()
         was_interrupted = interrupted()
+    if force.lost and phase is Phase.PAUSED:
+        kept.phase(rollout.id, phase, "the connection to the workers broke")
     now = kept.one(rollout.id)
     code = ended.exit_code(run.results, phase, missed=bool(run.missed))
     seconds = time.monotonic() - began_s
@@ -175,7 +207,9 @@ def rehearse(asked: Asked, *, as_json: bool, junit: str) -> int:
         for target, artifact in planned(order, chosen.members)
     ]
     began_s = time.monotonic()
-    results = all_of(chosen, rehearsing(order), lambda _: None)
+    if asked.spread:  # no worker builds, not even to say what it would deploy
+        order = replace(order, artifacts=build_all(order, chosen.members, screen.say))
+    results = all_of(chosen, rehearsing, order, lambda _: None, asked.spread, screen.say)
     if as_json:
         listed = {"waves": [{"number": wave.number, "hosts": list(wave.members)} for wave in waves], "builds": builds}
         print(json_format.dumps(listed | results_document(results, time.monotonic() - began_s), indent=2))

@@ -8,6 +8,8 @@ from invoke.tasks import task
 from deploy.cli import options
 from deploy.cli.ending import command
 from deploy.cli.fleet.choosing import HELP, ROLLOUT_HELP
+from deploy.cli.fleet.spreading import HELP as SPREAD_HELP
+from deploy.cli.fleet.spreading import spread_of
 from deploy.cli.options import help_for
 from deploy.errors import UsageError
 from deploy.model.fleet import SETTINGS
@@ -36,7 +38,12 @@ _POLICY_HELP = {
         "keep",
         "json",
         "measure",
-        **(HELP | _POLICY_HELP | {"dry_run": "ask the hosts and show what would be done; nothing is changed"}),
+        **(
+            HELP
+            | SPREAD_HELP
+            | _POLICY_HELP
+            | {"dry_run": "ask the hosts and show what would be done; nothing is changed"}
+        ),
     )
     | help_for(user="the user that the gateway runs as on each host; root for none of its own"),
     auto_shortflags=False,
@@ -85,6 +92,8 @@ def deploy(
     measure: bool = True,
     keep: bool = True,
     junit: str = "",
+    scheduler: str = "",
+    local_cluster: str = "",
     dry_run: bool = False,
     json: bool = False,
 ) -> int:
@@ -106,16 +115,24 @@ def deploy(
     asked: dict[str, str | bool] = {name: given[name] for name in (*sorted(SETTINGS), *SOURCE) if given[name]}
     asked |= {name: given[name] for name in ("budget", "peak_budget", "keep", "measure", "gate_memory")}
     begin = rolling.rehearse if dry_run else rolling.begin
-    return begin(rolling.Asked(inventory, limit, policy, asked), as_json=json, junit=junit)
+    spread = spread_of(scheduler, local_cluster)
+    return begin(rolling.Asked(inventory, limit, policy, asked, spread), as_json=json, junit=junit)
 
 
 @task(
     positional=["rollout"],
-    help=help_for("json", junit=_POLICY_HELP["junit"], rollout=ROLLOUT_HELP),
+    help=help_for("json", junit=_POLICY_HELP["junit"], rollout=ROLLOUT_HELP, **SPREAD_HELP),
     auto_shortflags=False,
 )
 @command
-def resume(context: Context, rollout: str, junit: str = "", json: bool = False) -> int:
+def resume(
+    context: Context,
+    rollout: str,
+    junit: str = "",
+    scheduler: str = "",
+    local_cluster: str = "",
+    json: bool = False,
+) -> int:
     """Go on with a rollout that was killed, interrupted, paused or stopped: no host twice, none forgotten.
 
     The hosts that are left get the same binary and the same settings; those that were out of reach are tried again.
@@ -123,7 +140,7 @@ def resume(context: Context, rollout: str, junit: str = "", json: bool = False) 
     """
     from deploy.cli.fleet import rolling
 
-    return rolling.resume(rollout, as_json=json, junit=junit)
+    return rolling.resume(rollout, spread_of(scheduler, local_cluster), as_json=json, junit=junit)
 
 
 @task(positional=["rollout"], help=help_for(rollout=ROLLOUT_HELP), auto_shortflags=False)

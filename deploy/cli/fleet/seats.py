@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
 from deploy import catalogue
 from deploy.cli import probing, reaching
+from deploy.cli.fleet.order import Order
 from deploy.cli.probing import NOT_ASKED_YET
 from deploy.cli.reaching import Place
 from deploy.errors import UsageError
@@ -15,22 +16,27 @@ from deploy.model.board import Board
 from deploy.model.fleet import Member
 from deploy.once import Once
 
+_NONE: Mapping[str, Board] = {}
+
 _BOARDS: Once[Board] = Once()
 """A catalogue does not change while a command runs, and a file of it takes longer to read than a host to answer."""
 
 
-def place_of(member: Member) -> Place:
-    """Where the member is, without touching a network; its board may be NOT_ASKED_YET. Raises UsageError's leaves."""
+def place_of(member: Member, boards: Mapping[str, Board] = _NONE) -> Place:
+    """Where the member is, without touching a network; its board may be NOT_ASKED_YET. Raises UsageError's leaves.
+
+    `boards` are those that are known already, by how members name them.
+    """
     if member.board == "local":
         raise UsageError("the board `local` is this machine, which no inventory can name: give its host another board")
-    board = _board(member.board) if member.board else NOT_ASKED_YET
+    board = boards.get(member.board) or (_board(member.board) if member.board else NOT_ASKED_YET)
     return Place(board, replace(member.host, host_keys=member.host_keys))
 
 
 @contextmanager
-def seated(member: Member) -> Iterator[Place]:
+def seated(order: Order, member: Member) -> Iterator[Place]:
     """The member, connected; asked which board it is where the inventory does not say. Raises as connecting does."""
-    where = place_of(member)
+    where = place_of(member, order.boards)
     transport = reaching.connect(
         where,
         accept_new_host_key=bool(member.settings.get("accept_new_host_key")),

@@ -6,6 +6,7 @@ import json as json_format
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from invoke.context import Context
@@ -17,6 +18,9 @@ from deploy.cli.fleet.choosing import HELP, ROLLOUT_HELP, Chosen, choose
 from deploy.cli.fleet.deeds import looking
 from deploy.cli.fleet.look import all_of
 from deploy.cli.fleet.order import Order
+from deploy.cli.fleet.remembering import with_records
+from deploy.cli.fleet.spreading import HELP as SPREAD_HELP
+from deploy.cli.fleet.spreading import Spread, spread_of
 from deploy.cli.fleet.telling import Lines, results_document, show_results, worst_exit_code
 from deploy.cli.history import local_time
 from deploy.cli.options import help_for
@@ -39,6 +43,7 @@ from deploy.report.fleet import counts_of, totals_line
         at_once=HELP["at_once"],
         rollout=f"{ROLLOUT_HELP}: how it stands, or how it ended",
         live="ask every host what runs there now",
+        **SPREAD_HELP,
     ),
     auto_shortflags=False,
 )
@@ -50,6 +55,8 @@ def status(
     rollout: str = "",
     live: bool = False,
     at_once: str = "64",
+    scheduler: str = "",
+    local_cluster: str = "",
     json: bool = False,
 ) -> int:
     """What this machine knows of each host: its release, its last reading. No host is asked, but with --live.
@@ -61,7 +68,8 @@ def status(
         return _show_rollout(rollout, as_json=json)
     chosen = choose(inventory, limit, at_once)
     if live:
-        return _live(chosen, as_json=json)
+        chosen = replace(chosen, members=with_records(chosen.members))
+        return _live(chosen, spread_of(scheduler, local_cluster), as_json=json)
     rows = _remembered(chosen.members)
     newest = _newest()
     if json:
@@ -123,10 +131,11 @@ def _short(release: str | None) -> str:
     return (release or "")[:10]
 
 
-def _live(chosen: Chosen, *, as_json: bool) -> int:
+def _live(chosen: Chosen, spread: Spread, *, as_json: bool) -> int:
     screen = silent.screen(as_json=as_json)
     began_s = time.monotonic()
-    results = all_of(chosen, looking(Order()), Lines(screen, len(chosen.members)).ended)
+    tell = Lines(screen, len(chosen.members)).ended
+    results = all_of(chosen, looking, Order(), tell, spread, screen.say)
     seconds = time.monotonic() - began_s
     if as_json:
         print(json_format.dumps(results_document(results, seconds), indent=2))
@@ -210,6 +219,7 @@ def rollouts(context: Context, last: str = "20", json: bool = False) -> int:
     help=help_for(
         "json",
         **HELP,
+        **SPREAD_HELP,
         rollout=f"{ROLLOUT_HELP}: the hosts that it gave a new release, and the release they had before",
         release="the id of another release than the one before; the same on every host",
     ),
@@ -223,6 +233,8 @@ def rollback(
     rollout: str = "",
     release: str = "",
     at_once: str = "32",
+    scheduler: str = "",
+    local_cluster: str = "",
     json: bool = False,
 ) -> int:
     """Lead hosts back to the release before, each with the config by which it ran; put back where it is not ready.
@@ -249,10 +261,12 @@ def rollback(
     chosen = choose(inventory, limit, at_once)
     if back:
         chosen = replace(chosen, members=tuple(member for member in chosen.members if member.name in back))
+    chosen = replace(chosen, members=with_records(chosen.members))
     screen = silent.screen(as_json=json)
     began_s = time.monotonic()
-    deed = leading_back(Order(release=release), back)
-    results = all_of(chosen, deed, Lines(screen, len(chosen.members)).ended)
+    tell = Lines(screen, len(chosen.members)).ended
+    spread = spread_of(scheduler, local_cluster)
+    results = all_of(chosen, partial(leading_back, releases=back), Order(release=release), tell, spread, screen.say)
     if rollout:
         with Rollouts() as kept:
             for result in (each for each in results if each.state is State.ROLLED_BACK):

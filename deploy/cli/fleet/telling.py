@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from deploy.model.rollout import Result, State
@@ -105,4 +105,6 @@ def results_document(results: Sequence[Result], seconds: float) -> dict[str, Any
 
 
 def _row(result: Result) -> dict[str, Any]:
-    return asdict(result) | {"state": result.state.value, "verdict": result.verdict or None}
+    told = asdict(replace(result, record=None)) | {"state": result.state.value, "verdict": result.verdict or None}
+    del told["record"]
+    return told
