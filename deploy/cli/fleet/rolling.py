@@ -17,7 +17,7 @@ from deploy.cli import options
 from deploy.cli.ending import INTERRUPTED
 from deploy.cli.fleet import ended
 from deploy.cli.fleet.building import build_all, planned, still_there
-from deploy.cli.fleet.choosing import MOST_AT_ONCE, Chosen, choose
+from deploy.cli.fleet.choosing import MOST_AT_ONCE, Chosen, choose, show_notes
 from deploy.cli.fleet.deploying import deploying, leading_back, rehearsing
 from deploy.cli.fleet.look import all_of
 from deploy.cli.fleet.onlookers import onlooker, wave_title
@@ -84,6 +84,7 @@ def begin(asked: Asked, *, as_json: bool, junit: str) -> int:
     if source := asked.flags.get("source"):  # who resumes it may be in another folder
         asked = replace(asked, flags={**asked.flags, "source": str(Path(str(source)).expanduser().absolute())})
     chosen, screen = asked.chosen(), silent.screen(as_json=as_json)
+    show_notes(screen, chosen)
     with workforce(asked.spread, chosen.members, asked.policy.at_once, screen.say) as force:
         order = replace(asked.order, artifacts=build_all(asked.order, chosen.members, screen.say))
         members, given = force.ready(chosen.members, order)
@@ -201,6 +202,7 @@ def policy_of(waves: str, gates: Sequence[str], max_fail: str, on_failure: str, 
 def rehearse(asked: Asked, *, as_json: bool, junit: str) -> int:
     """Ask the hosts, and show the waves, the builds and what would become of each host; the exit code of the worst."""
     chosen, order, screen = asked.chosen(), asked.order, silent.screen(as_json=as_json)
+    show_notes(screen, chosen)
     waves = plan_waves(asked.policy.waves, [member.name for member in chosen.members])
     builds = [
         {"target": str(target), "version": artifact.version if artifact else None, "built": artifact is not None}

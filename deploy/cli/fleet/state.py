@@ -14,7 +14,7 @@ from invoke.tasks import task
 
 from deploy import deployments
 from deploy.cli.ending import command
-from deploy.cli.fleet.choosing import HELP, ROLLOUT_HELP, Chosen, choose
+from deploy.cli.fleet.choosing import HELP, ROLLOUT_HELP, Chosen, choose, show_notes
 from deploy.cli.fleet.deeds import looking
 from deploy.cli.fleet.look import all_of
 from deploy.cli.fleet.order import Order
@@ -79,6 +79,7 @@ def status(
     from deploy.report.console import Screen
 
     screen = Screen()
+    show_notes(screen, chosen)
     head = ("host", "board", "release", "version", "last VmRSS", "verdict", "taken")
     screen.table(f"{len(rows)} hosts, as this machine remembers them", head, [_cells(row) for row in rows])
     if newest is not None and newest.phase is not Phase.ENDED:
