@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,13 +83,14 @@ class SshFleet:
         return self.run(f"fleet.{command}", *more, **options)
 
     def end_all(self) -> None:
-        """End what was deployed, by each host's own PID file."""
-        for name in self.names:
-            prefix = self.prefix(name)
-            if (prefix / "current").is_symlink():
-                host = f"{self.server.host.user}@{self.addresses[name]}:{self.server.host.port}"
-                flags = ("--board", str(self.folder / "thisboard.toml"), "--host", host, "--identity", self.server.key)
-                self.run("uninstall", *flags, "--prefix", str(prefix))
+        """End what was deployed: first what would start it again, each by the PID that it noted."""
+        for prefix in (self.folder / "hosts").iterdir():
+            (prefix / "run" / "guard").unlink(missing_ok=True)
+            for name in ("supervisor.pid", "gateway.pid"):
+                with suppress(OSError, ValueError, IndexError):
+                    pid, ticks = (prefix / "run" / name).read_text().split()[:2]
+                    if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19] == ticks:
+                        os.kill(int(pid), signal.SIGKILL)
 
 
 def _keys(settings: Mapping[str, Any]) -> list[str]:
