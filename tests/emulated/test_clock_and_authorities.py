@@ -56,7 +56,7 @@ def test_a_board_in_1970_without_authorities_is_deployed_to_once_that_is_asked_f
     flags = (*login, "--accept-new-host-key", "--base-url", f"https://127.0.0.1:{bare_board.state['bot_api_port']}")
 
     def deploy(*more: str) -> tuple[int, dict[str, object]]:
-        ended = slimdeploy("deploy", *flags, "--no-measure", "--json", *more, timeout_s=300)
+        ended = slimdeploy("deploy", *flags, "--no-measure", "--json", *more, timeout_s=550)
         return ended.code, ended.document
 
     assert clock_of(bare_board) < YEAR_S, bare_board.run("cat /etc/slimdeploy.conf").out

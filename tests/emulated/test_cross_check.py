@@ -65,7 +65,7 @@ def board(
     (home / "cache").symlink_to(emulated_cache / "cache")
     with slot(emulated_cache):
         try:
-            ended = slimdeploy("deploy", "--board", BOARD, "--emulate", "--json", "--messages", "50", timeout_s=300)
+            ended = slimdeploy("deploy", "--board", BOARD, "--emulate", "--json", "--messages", "50", timeout_s=550)
             assert ended.code == 0, ended.err
             place = reaching.choose(BOARD, "", emulate=True)
             with closing(reaching.connect(place, accept_new_host_key=False, identity="")) as transport:

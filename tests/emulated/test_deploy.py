@@ -26,7 +26,7 @@ MACHINE_WORDS = {
 }
 """What `uname -m` says on the kernel that stands for the board."""
 
-_DEPLOY_S = 300
+_DEPLOY_S = 550
 """A cold build cache takes most of it: Go's library is compiled once for each architecture."""
 
 

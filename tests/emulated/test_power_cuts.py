@@ -24,7 +24,7 @@ CUTS = int(os.environ.get("SLIMDEPLOY_POWER_CUTS", "4"))
 pytestmark = [pytest.mark.install_check, pytest.mark.timeout(300 + 90 * CUTS)]
 
 BOARD, LAND = "licheerv", "busybox"
-_DEPLOY_S = 300
+_DEPLOY_S = 550
 
 
 @pytest.fixture

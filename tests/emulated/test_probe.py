@@ -71,7 +71,7 @@ def test_a_deployment_to_a_host_alone_asks_it_what_it_is(
     token.write_text(TOKEN)
     bot_api = f"https://127.0.0.1:{board.state['bot_api_port']}"
     flags = ("--token-file", str(token), "--base-url", bot_api, "--ca-file", str(board.folder / "ca.pem"))
-    first = slimdeploy("deploy", *login, *flags, "--no-measure", timeout_s=300)
+    first = slimdeploy("deploy", *login, *flags, "--no-measure", timeout_s=550)
     assert first.code == 0, first.err
     assert (
         f"is taken for {NAMES[board.machine]}," in first.out

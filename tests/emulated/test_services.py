@@ -17,7 +17,7 @@ from deploy.emulator.user_lands import user_land_called
 
 pytestmark = [pytest.mark.install_check, pytest.mark.timeout(900)]
 
-_DEPLOY_S = 300
+_DEPLOY_S = 550
 
 HOSTS = {
     "systemd": ("rpi-zero-2w", "systemd", "128MiB"),

@@ -15,7 +15,7 @@ from deploy.emulator.machines import machine_for
 
 pytestmark = [pytest.mark.install_check, pytest.mark.timeout(900)]
 
-_LONG_S = 300
+_LONG_S = 550
 
 BOARDS = {
     "systemd": ("rpi-zero-2w", "systemd", "128MiB", ""),

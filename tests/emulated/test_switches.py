@@ -50,7 +50,7 @@ class Board:
     slimdeploy: Slimdeploy
 
     def deploy(self, *more: str) -> Ended:
-        return self.slimdeploy("deploy", "--board", self.name, "--emulate", "--no-measure", *more, timeout_s=300)
+        return self.slimdeploy("deploy", "--board", self.name, "--emulate", "--no-measure", *more, timeout_s=550)
 
 
 class Desk:
@@ -63,7 +63,7 @@ class Desk:
     def board(self, name: str, switches: str, *more: str) -> Board:
         self._image_of(machine_for(catalogue.board(name).target).name)
         self.up.add(name)
-        up = self._slimdeploy("emulate.up", "--board", name, "--switches", switches, *more, timeout_s=300)
+        up = self._slimdeploy("emulate.up", "--board", name, "--switches", switches, *more, timeout_s=550)
         assert up.code == 0, up.err
         return Board(name, self._slimdeploy)
 
