@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import importlib
 import lzma
+import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Protocol
 
 from deploy.transport.protocol import PACKINGS, Packed
@@ -77,11 +79,65 @@ def can_pack(how: str) -> bool:
     return True
 
 
-def pack(packed: Packed, piece_bytes: int) -> Iterator[tuple[bytes, int]]:
+Piece = tuple[bytes, int]
+
+MOST_KEPT = 8
+"""So many packed files are kept for the next host that gets the same: a fleet has a few targets, of 2 MB each."""
+
+
+class _Pieces:
+    """What one packing gives, for all who send it: each piece is made by whoever needs it first."""
+
+    def __init__(self, source: Iterator[Piece]) -> None:
+        self._source = source
+        self._made: list[Piece] = []
+        self._end: Exception | None = None
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[Piece]:
+        at = 0
+        while (piece := self._at(at)) is not None:
+            yield piece
+            at += 1
+
+    def _at(self, at: int) -> Piece | None:
+        with self._lock:
+            if at == len(self._made) and self._end is None:
+                try:
+                    self._made.append(next(self._source))
+                except Exception as end:  # StopIteration, or a file that can't be read: for everybody
+                    self._end = end
+            if at < len(self._made):
+                return self._made[at]
+            if isinstance(self._end, OSError):
+                raise OSError(*self._end.args) from self._end
+            if isinstance(self._end, StopIteration):
+                return None
+            raise RuntimeError("it could not be packed") from self._end
+
+
+_KEPT: OrderedDict[Hashable, _Pieces] = OrderedDict()
+_KEPT_LOCK = threading.Lock()
+
+
+def pack(packed: Packed, piece_bytes: int) -> Iterator[Piece]:
     """Pieces of at most `piece_bytes`, each with how many bytes of the file have been read for it and those before.
 
-    Raises OSError where the file can't be read.
+    The hosts of a fleet that get the same share one packing. Raises OSError where the file can't be read.
     """
+    if not packed.how:
+        return _packed(packed, piece_bytes)
+    status = packed.path.stat()
+    key = (packed, piece_bytes, status.st_mtime_ns, status.st_size)
+    with _KEPT_LOCK:
+        pieces = _KEPT.pop(key, None) or _Pieces(_packed(packed, piece_bytes))
+        _KEPT[key] = pieces
+        if len(_KEPT) > MOST_KEPT:
+            _KEPT.popitem(last=False)
+    return iter(pieces)
+
+
+def _packed(packed: Packed, piece_bytes: int) -> Iterator[Piece]:
     packer, done, held = _PACKERS[packed.how](), 0, bytearray()
     with packed.path.open("rb") as file:
         file.seek(packed.start)
