@@ -269,7 +269,7 @@ def test_a_live_reading_with_people_waits_for_their_messages_and_proves_them_by_
     pid = seat.pid
     waiting = ("memory.live", *seat.flags, "--real", "--messages", "4", "--deadline", "60", "--json")
     with seat.run.start(*waiting) as process:
-        time.sleep(4)
+        time.sleep(8)  # until it has taken the counters and watches
         assert process.poll() is None, "nobody has written yet"
         assert seat.api.user_side.burst(4, deadline_s=20).complete
         out, err = process.communicate(timeout=100)

@@ -18,7 +18,8 @@ LONGEST_FIRST = (
 _SHARES_A_MACHINE = re.compile(
     r"tests/emulated/test_(?:machines|probe|user_lands)\.py::.*(riscv64|arm64|armv7|mipsle|systemd|openrc)"
 )
-_SHORT = re.compile(r"tests/(?:unit|docs)/[^:]*")
+# Short files; and one whose tests look for processes of the whole machine, and would find each other's.
+_SHORT = re.compile(r"tests/(?:(?:unit|docs)/[^:]*|ssh/test_any_process\.py)")
 
 
 def rank(path: str) -> int:
