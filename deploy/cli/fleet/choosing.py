@@ -28,6 +28,9 @@ HELP = {
 
 ROLLOUT_HELP = "a rollout's id, the beginning of it, its last four digits, or `last` for the newest"
 
+SOURCE = ("source", "package", "tags", "ldflags", "version", "command")
+"""Flags that say what is built, the same for every host."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:

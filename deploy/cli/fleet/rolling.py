@@ -17,7 +17,7 @@ from deploy.cli import options
 from deploy.cli.ending import INTERRUPTED
 from deploy.cli.fleet import ended
 from deploy.cli.fleet.building import build_all, planned, still_there
-from deploy.cli.fleet.choosing import MOST_AT_ONCE, Chosen, choose, show_notes
+from deploy.cli.fleet.choosing import MOST_AT_ONCE, SOURCE, Chosen, choose, show_notes
 from deploy.cli.fleet.deploying import deploying, leading_back, rehearsing
 from deploy.cli.fleet.look import all_of
 from deploy.cli.fleet.onlookers import onlooker, wave_title
@@ -37,8 +37,6 @@ from deploy.model.fleet import Member
 from deploy.model.rollout import OnFailure, Phase, Policy, Result, Rollout
 from deploy.report import silent
 from deploy.report.problems import problem_lines, problems_of
-
-_BUILD = ("source", "package", "tags", "ldflags", "version", "command")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ def order_of(flags: Flags) -> Order:
     return Order(
         budget=options.budget(str(flags.get("budget", "")), str(flags.get("peak_budget", ""))),
         keep=bool(flags.get("keep", True)),
-        source={name: str(flags[name]) for name in _BUILD if flags.get(name)},
+        source={name: str(flags[name]) for name in SOURCE if flags.get(name)},
         measure=bool(flags.get("measure", True)),
         gate_memory=bool(flags.get("gate_memory")),
     )

@@ -7,15 +7,12 @@ from invoke.tasks import task
 
 from deploy.cli import options
 from deploy.cli.ending import command
-from deploy.cli.fleet.choosing import HELP, ROLLOUT_HELP
+from deploy.cli.fleet.choosing import HELP, ROLLOUT_HELP, SOURCE
 from deploy.cli.fleet.spreading import HELP as SPREAD_HELP
 from deploy.cli.fleet.spreading import spread_of
 from deploy.cli.options import help_for
 from deploy.errors import UsageError
 from deploy.model.fleet import SETTINGS
-
-SOURCE = ("source", "package", "tags", "ldflags", "version", "command")
-"""Flags that say what is built, the same for every host."""
 
 _POLICY_HELP = {
     "waves": "how many hosts come first, then, and so on: numbers or shares of the fleet, such as 1,5%,25%,rest",
