@@ -20,6 +20,7 @@ from deploy.model.artifact import Artifact
 from deploy.model.display import clean
 from deploy.model.source import Source
 from deploy.model.target import Target
+from deploy.once import Once
 from deploy.toolchain import Toolchain
 
 DEADLINE_S = 60.0
@@ -28,8 +29,20 @@ DEADLINE_S = 60.0
 _PACKAGES = ("cmd/delta", "internal/delta")
 
 
+_FOUND: dict[tuple[Path, str], Artifact] = {}
+_MADE: Once[bytes] = Once()
+"""For all hosts of a fleet: looking for a binary means hashing it, and making a difference takes half a second."""
+
+
 def built_with(sha256: str) -> Artifact | None:
     """The artifact of that hash that an earlier build left here, whole; None where there is none."""
+    key = (cache_folder().absolute(), sha256)
+    if (found := _FOUND.get(key)) is None and (found := _look_for(sha256)) is not None:
+        _FOUND[key] = found
+    return found
+
+
+def _look_for(sha256: str) -> Artifact | None:
     for path in (cache_folder().absolute() / "artifacts").glob(f"*/{MANIFEST}"):
         try:
             text = path.read_text(encoding="utf-8")
@@ -46,6 +59,10 @@ def built_with(sha256: str) -> Artifact | None:
 
 def difference(old: Path, new: Path, toolchain: Toolchain) -> bytes:
     """What makes `new` of `old`, gzip-compressed, for `picoclaw patch`. Raises BuildFailed, also without the maker."""
+    return _MADE.get((old, new, toolchain), lambda: _difference(old, new, toolchain))
+
+
+def _difference(old: Path, new: Path, toolchain: Toolchain) -> bytes:
     maker = _maker(toolchain)
     try:
         made = subprocess.run(

@@ -19,25 +19,38 @@ from deploy.folders import state_folder
 from deploy.model.deployment import Deployment
 from deploy.model.limits import Limits
 
+_LAST = "last.json"
+
 MOST_KEPT = 8
 """Records of earlier releases that are kept for a host: more than a board keeps releases."""
 
 
-def _file(board: str, host: str, machine: str, sha256: str = "") -> Path:
+def _folder(board: str, host: str, machine: str) -> Path:
     # A board may be named by a path and a host holds brackets and colons: neither is a file's name. A real board behind
     # a tunnel can have the address that its emulated machine had before.
     named = f"{board}\n{host}" + (f"\n{machine}" if machine else "")
-    key = hashlib.sha256(named.encode()).hexdigest()[:24]
-    return state_folder() / "deployments" / f"{key}{f'-{sha256[:16]}' if sha256 else ''}.json"
+    return _all() / hashlib.sha256(named.encode()).hexdigest()[:24]
+
+
+def _all() -> Path:
+    return state_folder() / "deployments"
+
+
+def _file(board: str, host: str, machine: str, sha256: str = "") -> Path:
+    # A folder for each host: in one for all, a fleet's thousandth record would be looked for among thousands.
+    return _folder(board, host, machine) / (f"{sha256[:16]}.json" if sha256 else _LAST)
 
 
 def remember(deployment: Deployment) -> None:
     """Write the record in place of the one before it, wholly or not at all; another stays for the way back to it."""
     where = (deployment.board, deployment.host, deployment.machine)
+    with suppress(BadFile):  # what can't be read is written anew
+        if recall(*where) == recall(*where, deployment.sha256) == deployment:
+            return
     _write(deployment, _file(*where, deployment.sha256))
     _write(deployment, _file(*where))
-    kept = sorted(_file(*where).parent.glob(f"{_file(*where).stem}-*.json"), key=lambda each: each.stat().st_mtime)
-    for old in kept[:-MOST_KEPT]:
+    earlier = (each for each in _folder(*where).glob("*.json") if each.name != _LAST)
+    for old in sorted(earlier, key=lambda each: each.stat().st_mtime)[:-MOST_KEPT]:
         old.unlink(missing_ok=True)
 
 
@@ -105,15 +118,19 @@ def _limits(found: dict[str, Any]) -> Limits:
 
 def forget(board: str, host: str | None = None, machine: str = "") -> None:
     """Remove the record of `board` (or its emulated `machine`) at `host`, or all of the board's; none is fine."""
-    folder = state_folder() / "deployments"
     if host is not None:
-        path = _file(board, host, machine)
-        for each in (path, *folder.glob(f"{path.stem}-*.json")):
-            each.unlink(missing_ok=True)
+        _remove(_folder(board, host, machine))
     else:
-        for path in folder.glob("*.json"):
+        for path in _all().glob(f"*/{_LAST}"):
             with suppress(OSError, ValueError, AttributeError):
                 if json.loads(path.read_text(encoding="utf-8")).get("board") == board:
-                    path.unlink()
+                    _remove(path.parent)
     with suppress(OSError):
-        folder.rmdir()  # where it is empty now
+        _all().rmdir()  # where it is empty now
+
+
+def _remove(folder: Path) -> None:
+    for each in folder.glob("*.json"):
+        each.unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()

@@ -7,11 +7,13 @@ What a document holds is `report/documents.py`'s; which commands keep one, the c
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from deploy.database import Schema, opened
+from deploy.database import Schema, connect, opened
 from deploy.errors import BadHistory
 from deploy.folders import data_folder
 
@@ -100,10 +102,24 @@ def keep(document: dict[str, Any], path: Path | None = None) -> int:
     """
     row = _row(document)
     with opened(path or history_file(), _SCHEMA, writes=True) as database, database:
+        # A power cut may take the last rows, and never the file; else each of a fleet's readings waits for the disk.
+        database.execute("PRAGMA synchronous = NORMAL")
         names, marks = ", ".join(row), ", ".join("?" * len(row))
         cursor = database.execute(f"INSERT INTO reading ({names}) VALUES ({marks})", tuple(row.values()))
         assert cursor.lastrowid is not None
         return cursor.lastrowid
+
+
+@contextmanager
+def held_open(path: Path | None = None) -> Iterator[None]:
+    """While many readings are kept: what is held open is not put in order after each of them (wal.html, "checkpoint").
+
+    A history that can't be used is no fault here: who keeps a reading is told.
+    """
+    with ExitStack() as stack:
+        with suppress(BadHistory):
+            stack.enter_context(closing(connect(path or history_file(), _SCHEMA, writes=True)))
+        yield
 
 
 def find(wanted: Wanted, path: Path | None = None) -> list[Kept]:

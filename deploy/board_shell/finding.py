@@ -35,9 +35,10 @@ executables() { ls -l /proc/[0-9]*/exe 2>/dev/null | sed -n 's|^[^/]* /proc/\\([
 """executables: a line of PID and path for every process that this login may look at, by one walk over /proc."""
 
 INSTANCES = """\
-i_exe=$(target_of "/proc/${pid:-none}/exe") || exit 0
-executables | while read -r i_pid i_path; do
-    [ "$i_path" != "$i_exe" ] || [ "$i_pid" = "$pid" ] || echo "$i_pid"
+for i_exe in /proc/[0-9]*/exe; do
+    [ "$i_exe" -ef "/proc/${pid:-none}/exe" ] || continue
+    i_pid=${i_exe#/proc/} i_pid=${i_pid%/exe}
+    [ "$i_pid" = "$pid" ] || echo "$i_pid"
 done"""
 """sh: the PIDs of the other processes that execute the same file as $pid."""
 
@@ -106,7 +107,8 @@ def finding_text(finding: Finding) -> str:
     wanted = _cut(finding.what) if finding.way == "name" else finding.what
     return f"""\
 {PARENTS}wanted={quote(wanted)}
-found= above=" $(parents_of $$) "
+read -r f_own f_rest </proc/self/stat # the script may run in a subshell, of which $$ is the parent
+found= above=" $(parents_of "$f_own") "
 for f in $(
 {_QUESTIONS[finding.way]}
 ); do

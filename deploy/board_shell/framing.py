@@ -94,6 +94,19 @@ class Framing:
             raise ValueError(f"{name!r} can't name a section")
         return f"frame_begin {name}; (\n{commands.strip()}\n); frame_end {name} $?\n"
 
+    def here(self, name: str, commands: str) -> str:
+        """As `section`, without a subshell: `commands` may not `exit`, and what they set stays set."""
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} can't name a section")
+        return f"frame_begin {name}; {{\n{commands.strip()}\n}}; frame_end {name} $?\n"
+
+    def at_once(self, text: str) -> str:
+        """A whole script of sections whose answers leave the board together, in one piece instead of hundreds.
+
+        Each piece would be a packet of its own, for which both sides have to wake up.
+        """
+        return f"framed() {{\n{self.prelude()}{text}{self.close()}}}\nprintf '%s\\n' \"$(framed)\"\n"
+
     def close(self) -> str:
         """sh text that marks the end; without it the answer counts as cut short."""
         return "printf '\\n#%s close\\n' \"$frame_nonce\"\n"

@@ -59,32 +59,73 @@ class Identity:
         return values.pop() if len(values) == 1 else None
 
 
+_BY_LINE = "tr '\\000\\012' '\\012\\001' 2>/dev/null"
+"""sh: what ends in NUL, as lines. \\001 for newline keeps a newline inside a value from looking like another one."""
+
+_ENVIRONMENT = f"""\
+command -v tr >/dev/null || exit {ABSENT}
+file="/proc/${{pid:-none}}/environ"
+{{ true <"$file"; }} 2>/dev/null || exit {UNREADABLE}
+set -f
+IFS='
+'
+for line in $({_BY_LINE} <"$file"); do
+    case $line in {" | ".join(f"{name}=*" for name in SOFT_LIMITS)}) printf '%s\\n' "$line" ;; esac
+done"""
+
+_ARGV0 = f"""\
+line=
+file="/proc/${{pid:-none}}/cmdline"
+[ ! -r "$file" ] || line=$({_BY_LINE} <"$file")
+line=${{line%%
+*}}
+id_argv=${{line##*/}}
+printf '%s\\n' "$id_argv\""""
+
+_FIRST_HASH = """\
+{ command exec 9<"/proc/${pid:-none}/exe"; } 2>/dev/null && id_open=1 || id_open=
+id_sha=$(hash_of "/proc/${pid:-none}/exe"); id_shown=$?
+id_elf=
+[ "$id_shown" -eq 0 ] && printf '%s\\n' "$id_sha\""""
+"""The file stays open to the end: no other one can get its inode meanwhile, by which it is known again."""
+
+_SAME_FILE = '[ -n "$id_open" ] && [ /proc/self/fd/9 -ef "/proc/${pid:-none}/exe" ]'
+"""Whether the process still executes the file that was hashed first. Nobody can write to one that is executed
+(ETXTBSY, execve(2)), so that hashing it again, which slow boards feel for a second, would tell nothing new."""
+
+
 def questions(framing: Framing, when: str) -> str:
-    """sh text that asks for the identity of process $pid. `when` ("before", "after") goes into the sections' names.
+    """sh text that asks for the identity of process $pid. `when` goes into the names; "after" comes second.
 
     Needs the functions of `proc_files`, HASH, MANAGER, and the variables $pid, $pid_file and $supervisor_pid_file.
     """
     # Without a PID, /proc//stat would be the whole machine's: there is no process "none".
-    # \001 for newline keeps a newline inside a value from looking like the start of another variable.
-    by_line = "tr '\\000\\012' '\\012\\001' 2>/dev/null"
-    wanted = ";".join(f"/^{name}=/p" for name in SOFT_LIMITS)
+    first = when != "after"
+    elf = f'hex_of "/proc/${{pid:-none}}/exe" {_ELF_BYTES}'
+    again = (
+        f'if {_SAME_FILE} && [ -n "$id_sha" ]; then printf "%s\\n" "$id_sha"; '
+        'else hash_of "/proc/${pid:-none}/exe"; fi'
+    )
     asked = {
-        "stat": 'show "/proc/${pid:-none}/stat"',
+        "stat": 'told "/proc/${pid:-none}/stat"',
         "exe": 'target_of "/proc/${pid:-none}/exe"',
-        "sha": 'hash_of "/proc/${pid:-none}/exe"',
-        "elf": f'hex_of "/proc/${{pid:-none}}/exe" {_ELF_BYTES}',
-        "argv": f'file="/proc/${{pid:-none}}/cmdline"\n[ -r "$file" ] && {by_line} <"$file" | sed -n "1s/.*\\///;1p"',
-        "environ": f"command -v tr >/dev/null || exit {ABSENT}\n"
-        f'cat "/proc/${{pid:-none}}/environ" >/dev/null 2>&1 || exit {UNREADABLE}\n'
-        f'{by_line} <"/proc/${{pid:-none}}/environ" | sed -n "{wanted}"',
-        "recorded": 'show "$pid_file"',
-        "supervisor": 'show "$supervisor_pid_file"',
-        "supervising": 'read -r s_pid s_rest 2>/dev/null <"$supervisor_pid_file"\n'
-        f"case $s_pid in '' | *[!0-9]*) exit {ABSENT} ;; esac\n"
-        'show "/proc/$s_pid/stat"',
+        "sha": _FIRST_HASH if first else again,
+        "elf": f'id_elf=$({elf}) && printf "%s\\n" "$id_elf"'
+        if first
+        else f'if {_SAME_FILE} && [ -n "$id_elf" ]; then printf "%s\\n" "$id_elf"; else {elf}; fi',
+        # Both are asked for once a set: nothing is concluded from how they look at its end.
+        "argv": _ARGV0 if first else 'printf "%s\\n" "$id_argv"',
+        "environ": "id_environ=$(\n" + _ENVIRONMENT + '\n); id_told=$?\nprintf "%s\\n" "$id_environ"\n(exit "$id_told")'
+        if first
+        else 'printf "%s\\n" "$id_environ"; (exit "$id_told")',
+        "recorded": 'told "$pid_file"',
+        "supervisor": 'told "$supervisor_pid_file"',
+        "supervising": 's_pid=\n{ read -r s_pid s_rest <"$supervisor_pid_file"; } 2>/dev/null\n'
+        "case $s_pid in '' | *[!0-9]*) false ;;\n"
+        '*) told "/proc/$s_pid/stat" ;; esac',
         "manager": 'manager_of "${pid:-none}" "${pid_file%/run/*}"',
     }
-    return "".join(framing.section(f"{when}_{name}", commands) for name, commands in asked.items())
+    return "".join(framing.here(f"{when}_{name}", commands) for name, commands in asked.items())
 
 
 def parse(answers: Answers, when: str) -> Identity:

@@ -15,22 +15,25 @@ _VERSION = re.compile(r"[0-9]{1,5}")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 
 INIT_QUESTION = """\
-d=/etc/init.d v=
+d=/etc/init.d v= first=
+{ IFS= read -r first </proc/1/comm; } 2>/dev/null
 if [ -d /run/systemd/system ]; then
     i=systemd d=/etc/systemd/system v=$(systemctl --version 2>/dev/null | sed -n '1s/^systemd \\([0-9]*\\).*/\\1/p')
-elif [ "$(cat /proc/1/comm 2>/dev/null)" = procd ]; then i=procd
+elif [ "$first" = procd ]; then i=procd
 elif [ -e /run/openrc/softlevel ] && command -v rc-service >/dev/null 2>&1; then i=openrc
 else
     i=
     set -- /etc/init.d/S??*
-    case $(readlink /proc/1/exe 2>/dev/null) in */busybox*) [ ! -e "$1" ] || i=busybox_init ;; esac
+    [ ! -e "$1" ] || case $(readlink /proc/1/exe 2>/dev/null) in */busybox*) i=busybox_init ;; esac
 fi
 [ -w "$d" ] && w=writable || w=
 printf 'init %s\\nversion %s\\nfolder %s\\n' "$i" "$v" "$w"
 if [ -r /sys/fs/cgroup/cgroup.controllers ]; then read -r c </sys/fs/cgroup/cgroup.controllers; v=v2
 else c=$(cd /sys/fs/cgroup/memory 2>/dev/null && [ -e memory.limit_in_bytes ] && echo memory); v=v1; fi
 case " $c " in *' memory '*) printf 'cgroup %s\\n' "$v" ;; esac
-printf 'manager %s\\n' "$(cat "$prefix/run/manager" 2>/dev/null)"
+printf 'manager '
+{ while IFS= read -r line || [ -n "$line" ]; do printf '%s\\n' "$line"; done <"$prefix/run/manager"; } 2>/dev/null
+echo
 """
 """Needs $prefix, for which manager keeps the gateway now; its note's second line is "user NAME" where it has one."""
 

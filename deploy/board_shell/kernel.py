@@ -19,7 +19,7 @@ _TOP_FILES = ("buddyinfo", "zoneinfo", "vmstat", "softirqs", "interrupts")
 # AT_PAGESZ of getauxval(3).
 _AT_PAGESZ = 6
 
-CLOCK = "date +%s; cat /proc/uptime"
+CLOCK = 'date +%s; read -r k_up k_rest </proc/uptime; printf "%s %s\\n" "$k_up" "$k_rest"'
 """sh: seconds since 1970, which somebody may set; and since boot, which nobody can."""
 
 _RELEASE = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
@@ -65,30 +65,43 @@ class Kernel:
         return (int(match[1]), int(match[2])) if match else None
 
 
+_SIZES = """\
+{ while read -r k_key k_value k_rest; do
+    case $k_key in MemTotal:) printf '%s %s kB\\n' "$k_key" "$k_value" ;;
+    SwapTotal:) printf '%s %s kB\\n' "$k_key" "$k_value"; break ;; esac
+done </proc/meminfo; } 2>/dev/null"""
+
+_CONTROLLERS_V1 = """\
+{ while read -r k_key k_rest; do
+    case $k_key in memory) printf '%s %s\\n' "$k_key" "$k_rest" ;; esac
+done </proc/cgroups; } 2>/dev/null"""
+
+
 def questions(framing: Framing) -> str:
     """sh text that asks for the circumstances; needs the functions of `proc_files`."""
     asked = {
-        "uname": "uname -r; uname -m",
-        "version": "show /proc/version",
-        "page": "getconf PAGESIZE 2>/dev/null || exit 2",
-        "auxv": "hex_of /proc/self/auxv 512",
-        "cpus": "show /sys/devices/system/cpu/possible",
-        "most_cpus": "show /sys/devices/system/cpu/kernel_max",
-        "thp": "show /sys/kernel/mm/transparent_hugepage/enabled",
-        "meminfo": "show /proc/meminfo | sed -n '/^MemTotal:/p;/^SwapTotal:/p'",
-        "swaps": "show /proc/swaps",
+        # It prints release and machine in this order, whatever the order in which they are asked for (POSIX, uname).
+        "uname": 'for k_word in $(uname -r -m); do printf "%s\\n" "$k_word"; done',
+        "version": "told /proc/version",
+        "page": 'k_page=$(getconf PAGESIZE 2>/dev/null); [ -n "$k_page" ] && printf "%s\\n" "$k_page"',
+        "auxv": '[ -z "$k_page" ] && hex_of /proc/self/auxv 512',
+        "cpus": "told /sys/devices/system/cpu/possible",
+        "most_cpus": "told /sys/devices/system/cpu/kernel_max",
+        "thp": "told /sys/kernel/mm/transparent_hugepage/enabled",
+        "meminfo": _SIZES,
+        "swaps": "told /proc/swaps",
         "container": "[ ! -e /.dockerenv ] || echo docker\n"
         "[ ! -e /run/.containerenv ] || echo podman\n"
         "[ ! -e /dev/lxd ] || echo lxd\n"
-        "[ ! -r /run/systemd/container ] || cat /run/systemd/container",
-        "controllers": "show /sys/fs/cgroup/cgroup.controllers",
-        "controllers_v1": "show /proc/cgroups | sed -n '/^memory[^a-z]/p'",
+        "[ ! -r /run/systemd/container ] || told /run/systemd/container",
+        "controllers": "told /sys/fs/cgroup/cgroup.controllers",
+        "controllers_v1": _CONTROLLERS_V1,
         "top": "".join(f"[ ! -e /proc/{name} ] || echo {name}\n" for name in _TOP_FILES),
-        "shell": 'show "/proc/$$/status"',
+        "shell": 'told "/proc/$$/status"',
         "shell_elf": "hex_of /bin/sh 20",
         "clock": CLOCK,
     }
-    return "".join(framing.section(name, commands) for name, commands in asked.items())
+    return "".join(framing.here(name, commands) for name, commands in asked.items())
 
 
 def parse(answers: Answers) -> Kernel:

@@ -25,12 +25,11 @@ def observe_script(layout: Layout, framing: Framing, *, ask_it: bool = True) -> 
     """
     prefix, binary = quote_path(layout.prefix), quote_path(f"{layout.current}/{layout.name}")
     status = f"{binary} status --json --config {quote_path(layout.config)} 2>/dev/null" if ask_it else ":"
-    text = (
-        framing.prelude()
-        + f'{HASH}{RUNNING}{MANAGER}{MEMORY_CGROUP}prefix={prefix}\npid=$(running_pid "$prefix/run/gateway.pid")\n'
-        + framing.section("running", RUNNING_QUESTION)
+    text = framing.at_once(
+        f"{HASH}{RUNNING}{MANAGER}{MEMORY_CGROUP}prefix={prefix} current_hash=\n"
+        'pid=$(running_pid "$prefix/run/gateway.pid")\n'
+        + framing.here("running", RUNNING_QUESTION)
         + framing.section("status", status)
-        + framing.close()
     )
     return Script(title="look at the running gateway", text=text, changes=False)
 

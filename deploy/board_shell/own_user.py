@@ -10,20 +10,23 @@ from deploy.model.facts import OwnUser
 def own_user_question(user: str) -> str:
     """sh: is `user` there, could it be, how is it become, does it get where the prefix lies; nothing is changed.
 
-    Needs $prefix and `above`. Where it is not there yet, "nobody" tries, or the UID that "nobody" has everywhere.
+    Needs $prefix, $uid and `above`. Where it is not there yet, "nobody" tries, or the UID that "nobody" has everywhere.
     """
     return f"""\
-[ "$(id -u)" = 0 ] || exit 0
-u={quote(user)}
-if id -u "$u" >/dev/null 2>&1; then echo exists; else
-    [ -w /etc/passwd ] && echo 'can be made'
-    u=nobody
-    id -u "$u" >/dev/null 2>&1 || u=65534
-fi
-{BECOME}way_to "$u" || exit 0
-printf 'way %s\\n' "$way"
-( become "$way" "$u" /bin/sh -c 'cd "$0"' "$(above "${{prefix%/*}}/")" ) </dev/null >/dev/null 2>&1 && echo reaches
-:
+{BECOME}
+own_user() {{
+    [ "$uid" = 0 ] || return 0
+    u={quote(user)}
+    if is_user "$u"; then echo exists; else
+        [ -w /etc/passwd ] && echo 'can be made'
+        u=nobody
+        is_user "$u" || u=65534
+    fi
+    way_to "$u" "$(above "${{prefix%/*}}/")" || return 0
+    printf 'way %s\\n' "$way"
+    [ -z "$reaches" ] || echo reaches
+}}
+own_user
 """
 
 

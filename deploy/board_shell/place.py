@@ -14,7 +14,9 @@ PLACE = """\
 p=$(above "$prefix/releases")
 printf '%s\\n' "$prefix"
 [ -w "$p" ] && echo writable || echo read-only
-df -Pk "$p" | sed -n '2,$p'
+d=$(df -Pk "$p")
+printf '%s\\n' "${d#*
+}"
 echo mounts
 cat /proc/mounts"""
 """Needs $prefix, and `above`, which gives the nearest folder that is there. The releases may have their own storage."""

@@ -55,7 +55,7 @@ class Question:
     system_files: tuple[str, ...] = ()
     """Files outside the prefix, by plain paths, that a service manager may have for it."""
     user: str = "picoclaw"
-    """The user that the gateway would get for its own."""
+    """The user that the gateway would get for its own; "" where it gets none, which spares the board some trials."""
 
 
 def _prelude(question: Question) -> str:
@@ -71,27 +71,55 @@ prefix={quote_path(layout.prefix)}
 name={quote(layout.name)}
 system_files={quote(" ".join(question.system_files))}
 pid=$(running_pid "$prefix/run/gateway.pid")
-current_hash=
-[ ! -x "$prefix/current/$name" ] || current_hash=$(hash_of "$prefix/current/$name")
+uid= current= previous= hashes= current_hash=
+{{ while read -r key real uid rest; do case $key in Uid:) break ;; esac; done <"/proc/$$/status"; }} 2>/dev/null
+case $uid in '' | *[!0-9]*) uid=$(id -u) ;; esac
+files_of_ours='config.json ca.pem run/supervise run/launch run/note run/manager'
+set -- $files_of_ours
+[ ! -x "$prefix/current/$name" ] || set -- "$@" "current/$name"
+for f; do [ ! -f "$prefix/$f" ] || set -- "$@" "$f"; shift; done
+[ $# -eq 0 ] || hashes=$(cd "$prefix" 2>/dev/null && hashes_of "$@")
+fields=$IFS IFS='
+'
+for line in $hashes; do case $line in *"current/$name") current_hash=${{line%% *}} ;; esac; done
+IFS=$fields
+if [ -z "$current_hash" ] && [ -x "$prefix/current/$name" ]; then current_hash=$(hash_of "$prefix/current/$name"); fi
 """
 
 
 # They come as system, release, machine, in whatever order they are asked for (POSIX, uname).
 _SYSTEM = "uname -s -r -m"
 _ELF = "od -An -v -tx1 -N 20 /proc/self/exe 2>/dev/null || hexdump -v -n 20 -e '1/1 \"%02x \"' /proc/self/exe"
-_MEMORY = """grep -E '^(Mem(Total|Available|Free)|SwapTotal):' /proc/meminfo
-echo "overcommit: $(cat /proc/sys/vm/overcommit_memory 2>/dev/null)\""""
-_LOGIN = "id -u; date +%s"
+_MEMORY = """\
+{ while read -r key value rest; do
+    case $key in MemTotal: | MemAvailable: | MemFree:) printf '%s %s kB\\n' "$key" "$value" ;;
+    SwapTotal:) printf '%s %s kB\\n' "$key" "$value"; break ;; esac
+done </proc/meminfo; } 2>/dev/null
+value=; { read -r value </proc/sys/vm/overcommit_memory; } 2>/dev/null
+echo "overcommit: $value\""""
+_LOGIN = 'printf "%s\\n" "$uid"; date +%s'
 _CA = f'for f in "$SSL_CERT_FILE" {" ".join(CA_BUNDLES)}; do [ -s "$f" ] && {{ printf "%s\\n" "$f"; break; }}; done; :'
 _TOOLS = f'for t in {" ".join(TOOLS)}; do command -v "$t" >/dev/null 2>&1 && printf "%s\\n" "$t"; done; :'
 _INSTALLED = """\
-link() { set -- "$(readlink "$1" 2>/dev/null)"; printf '%s\\n' "${1##*/}"; }
-printf 'current %s\\n' "$(link "$prefix/current")"
-printf 'previous %s\\n' "$(link "$prefix/previous")"
+link() {
+    set -- "$1" "$(cd -P "$1" 2>/dev/null && pwd -P)"
+    [ -n "$2" ] || set -- "$1" "$(readlink "$1" 2>/dev/null)" # it leads nowhere
+    printf '%s\\n' "${2##*/}"
+}
+[ ! -L "$prefix/current" ] || current=$(link "$prefix/current")
+[ ! -L "$prefix/previous" ] || previous=$(link "$prefix/previous")
+printf 'current %s\\nprevious %s\\n' "$current" "$previous"
 [ ! -e "$prefix/run/guard" ] && [ ! -e "$prefix/run/guard.now" ] || echo guarded
-for f in config.json ca.pem run/supervise run/launch run/note run/manager; do
+[ -n "$hashes" ] || for f in $files_of_ours; do
     [ ! -f "$prefix/$f" ] || printf 'file %s %s\\n' "$f" "$(hash_of "$prefix/$f")"
 done
+fields=$IFS IFS='
+'
+for line in $hashes; do
+    f=${line#* } f=${f#[ *]}
+    case $f in current/*) ;; *) printf 'file %s %s\\n' "$f" "${line%% *}" ;; esac
+done
+IFS=$fields
 for f in $system_files; do [ ! -f "$f" ] || printf 'file %s %s\\n' "$f" "$(hash_of "$f")"; done
 for d in "$prefix"/releases/*/; do
     [ -d "$d" ] || continue
@@ -104,18 +132,40 @@ for d in "$prefix"/releases/*/; do
     f=$d/$name.part
     [ ! -s "$f" ] || printf 'part %s %s %s\\n' "${d##*/}" "$(hash_of "$f")" "$(wc -c <"$f")"
 done; :"""
+"""What is hashed there, $hashes, was hashed by one program together: starting one takes longer than small files do."""
+
 RUNNING_QUESTION = """\
-[ -n "$pid" ] || exit 0
-printf 'pid %s\\nticks %s\\n' "$pid" "$(ticks_of "$pid")"
-printf 'exe %s\\n' "$(readlink "/proc/$pid/exe")"
-if [ -n "$current_hash" ] && [ "/proc/$pid/exe" -ef "$prefix/current/$name" ]; then h=$current_hash
-else h=$(hash_of "/proc/$pid/exe"); fi
-printf 'sha256 %s\\n' "$h"
-if running_pid "$prefix/run/supervisor.pid" || manager_of "$pid" "$prefix"; then echo supervised; fi | sed -n '$p'
-g=$(memory_cgroup "$pid") && printf 'hard %s\\n' "$(cat "$g/memory.max" 2>/dev/null || cat "$g/memory.limit_in_bytes")"
-u=$(sed -n 's/^Uid:[^0-9]*[0-9]*[^0-9]*\\([0-9]*\\).*/\\1/p' "/proc/$pid/status")
-n=$(sed -n "s/^\\([^:]*\\):[^:]*:$u:.*/\\1/p" /etc/passwd 2>/dev/null | head -n 1); printf 'user %s\\n' "${n:-$u}"
-tr '\\000\\012' '\\012\\001' <"/proc/$pid/environ" | grep -E '^(GOMEMLIMIT|GOGC|GOMAXPROCS)='; :"""
+running() {
+    [ -n "$pid" ] || return 0
+    take_ticks "$pid"
+    printf 'pid %s\\nticks %s\\n' "$pid" "$ticks"
+    if [ -n "$current_hash" ] && [ "/proc/$pid/exe" -ef "$prefix/current/$name" ]; then
+        h=$current_hash f=$(cd -P "$prefix/current" && pwd -P)/$name
+    else h=$(hash_of "/proc/$pid/exe") f=$(readlink "/proc/$pid/exe"); fi
+    printf 'exe %s\\nsha256 %s\\n' "$f" "$h"
+    { running_pid "$prefix/run/supervisor.pid" || manager_of "$pid" "$prefix"; } >/dev/null && echo supervised
+    if g=$(memory_cgroup "$pid"); then
+        h=
+        { read -r h <"$g/memory.max" || read -r h <"$g/memory.limit_in_bytes"; } 2>/dev/null
+        printf 'hard %s\\n' "$h"
+    fi
+    u= n=
+    { while read -r key real rest; do
+        case $key in Uid:) u=$real; break ;; esac
+    done <"/proc/$pid/status"; } 2>/dev/null
+    { while IFS=: read -r who x id rest; do
+        [ "$id" != "$u" ] || { n=$who; break; }
+    done </etc/passwd; } 2>/dev/null
+    printf 'user %s\\n' "${n:-$u}"
+    set -f
+    fields=$IFS IFS='
+'
+    for line in $(tr '\\000\\012' '\\012\\001' 2>/dev/null <"/proc/$pid/environ"); do
+        case $line in GOMEMLIMIT=* | GOGC=* | GOMAXPROCS=*) printf '%s\\n' "$line" ;; esac
+    done
+    set +f; IFS=$fields
+}
+running"""
 """About the process in $pid. Where the very file that it executes was hashed already ($current_hash), once is enough:
 slow boards feel it. Of its environment only the three limits are read: the rest may hold secrets.
 
@@ -124,12 +174,27 @@ slow boards feel it. Of its environment only the three limits are read: the rest
 
 
 def _port(question: Question) -> str:
-    # A listening socket is state 0A; the local port is four hex digits behind the colon (proc(5), /proc/net/tcp).
+    # A listening socket is state 0A; the local port are four hex digits behind the colon, and the inode follows two
+    # pairs of counters and three numbers (proc(5), /proc/net/tcp). The listening ones come first (tcp_get_idx in the
+    # kernel's net/ipv4/tcp_ipv4.c): to read on means that it looks through its whole table of connections. How many
+    # sockets of TCP over IPv6 there are at all stands in the first line of /proc/net/sockstat6 ("TCP6: inuse 0").
+    listens = "^ *[0-9]*: [0-9A-F]*:[0-9A-F]* [0-9A-F]*:[0-9A-F]* 0A "
+    inode = (
+        f"^ *[0-9]*: [0-9A-F]*:{question.health_port:04X} [^ ]* 0A [^ ]* [^ ]* [^ ]* *[0-9]* *[0-9]* \\([0-9]*\\) .*"
+    )
     return f"""\
-cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r sl at to st a b c user d inode rest; do
-    case "$st $at" in "0A "*:{question.health_port:04X}) printf 'listens %s\\n' "$inode";; esac
+inodes= f=
+{{ read -r key word f rest </proc/net/sockstat6; }} 2>/dev/null
+[ "$f" = 0 ] && set -- /proc/net/tcp || set -- /proc/net/tcp /proc/net/tcp6
+for f; do
+    [ ! -r "$f" ] || inodes="$inodes $(sed -n '1d;/{listens}/!q;s/{inode}/\\1/p' "$f" 2>/dev/null)"
 done
-[ -z "$pid" ] || ls -l "/proc/$pid/fd" 2>/dev/null | sed -n 's/.*socket:\\[\\([0-9]*\\)\\].*/ours \\1/p'"""
+files=
+[ -z "$pid" ] || [ -z "${{inodes# }}" ] || files=$(ls -l "/proc/$pid/fd" 2>/dev/null)
+for inode in $inodes; do
+    printf 'listens %s\\n' "$inode"
+    case $files in *"socket:[$inode]"*) printf 'ours %s\\n' "$inode" ;; esac
+done"""
 
 
 def preflight_script(question: Question, framing: Framing) -> Script:
@@ -145,11 +210,11 @@ def preflight_script(question: Question, framing: Framing) -> Script:
         "port": _port(question),
         "installed": _INSTALLED,
         "init": INIT_QUESTION,
-        "own_user": own_user_question(question.user),
+        "own_user": own_user_question(question.user) if question.user else ":",
         "running": RUNNING_QUESTION,
     }
-    asked = "".join(framing.section(name, commands) for name, commands in sections.items())
-    text = framing.prelude() + _prelude(question) + asked + framing.close()
+    asked = "".join(framing.here(name, commands) for name, commands in sections.items())
+    text = framing.at_once(_prelude(question) + asked)
     return Script(title="ask the board what it is and what it holds", text=text, changes=False)
 
 

@@ -85,35 +85,63 @@ _LOOP = """\
 case $pid in '' | *[!0-9]*) pid= ;; esac
 cgroup=$(memory_cgroup "${pid:-none}")
 pages() {
-    if [ -e "/proc/$pid/smaps_rollup" ]; then file=smaps_rollup
-    elif [ -e "/proc/$pid/smaps" ]; then file=smaps
-    else exit ABSENT; fi
-    echo "from: $file"
-    wanted='/^Rss:/p;/^Pss:/p;/^Pss_Anon:/p;/^Private_/p;/^LazyFree:/p;/^AnonHugePages:/p'
-    { sed -n "$wanted" "/proc/$pid/$file" || exit UNREADABLE; } 2>/dev/null
+    if [ -e "/proc/$pid/smaps_rollup" ]; then
+        echo 'from: smaps_rollup'
+        wanted=
+        { while read -r key value rest; do
+            case $key in
+            Rss: | Pss: | Pss_Anon: | Private_* | LazyFree:) ;;
+            AnonHugePages:) wanted="$wanted$key $value kB"; break ;;
+            *) continue ;;
+            esac
+            wanted="$wanted$key $value kB
+"
+        done <"/proc/$pid/smaps_rollup"; } 2>/dev/null
+        [ -n "$wanted" ] || return UNREADABLE
+        printf '%s\\n' "$wanted"
+    elif [ -e "/proc/$pid/smaps" ]; then
+        echo 'from: smaps'
+        wanted='/^Rss:/p;/^Pss:/p;/^Pss_Anon:/p;/^Private_/p;/^LazyFree:/p;/^AnonHugePages:/p'
+        { sed -n "$wanted" "/proc/$pid/smaps" || return UNREADABLE; } 2>/dev/null
+    else return ABSENT; fi
+}
+figures() {
+    rss= seen= status=
+    [ -e "/proc/$pid/status" ] || return ABSENT
+    { while read -r key value rest; do
+        seen=1
+        case $key in
+        VmRSS:) rss=$value ;;
+        VmHWM: | RssAnon: | RssFile: | RssShmem: | VmSwap: | HugetlbPages: | NSpid:) ;;
+        Threads:) break ;; # behind it stands nothing of these
+        *) continue ;;
+        esac
+        status="$status$key $value $rest
+"
+    done <"/proc/$pid/status"; } 2>/dev/null
+    [ -n "$seen" ] || return UNREADABLE
+    printf '%s' "$status"
 }
 first_line() { [ -r "$1" ] && read -r line <"$1" && printf '%s %s\\n' "$2" "$line"; }
 group() {
     first_line "$cgroup/memory.current" current || first_line "$cgroup/memory.usage_in_bytes" current
     first_line "$cgroup/memory.peak" peak || first_line "$cgroup/memory.max_usage_in_bytes" peak
 }
+available() {
+    { while read -r key value rest; do
+        case $key in
+        MemAvailable:) printf '%s %s kB\\n' "$key" "$value"; break ;;
+        SwapTotal:) break ;; # a kernel that has it not
+        esac
+    done </proc/meminfo; } 2>/dev/null
+}
 nap() { sleep INTERVAL 2>/dev/null || sleep 1; }
 read -r now rest </proc/uptime
 until_s=$((${now%%.*} + SETTLE))
 i=0 same=0 anchor=
 """
-
-
-# Of the very text that was sent, so that the board ends where the controller finds the same samples steady. Behind the
-# first line, which is a name that anybody may have chosen.
-_RSS = """\
-rss=${status#*State:}
-case $rss in *VmRSS:*) ;; *) break ;; esac
-rss=${rss#*VmRSS:}
-set -- ${rss%%kB*}
-rss=$1
-case $rss in '' | *[!0-9]*) break ;; esac
-"""
+"""A look starts no program but `sleep`: what the shell reads by itself, a byte at a time, is there sooner than `cat`,
+and on a board with one slow core the looks would otherwise be most of what it does."""
 
 
 def sampling_script(
@@ -131,7 +159,6 @@ def sampling_script(
         .replace("SETTLE", str(pace.settle_s))
     )
     text = [
-        framing.prelude(),
         FUNCTIONS,
         HASH,
         MANAGER,
@@ -141,37 +168,36 @@ def sampling_script(
         f"supervisor_pid_file={quote_path(layout.supervisor_pid_file)}\n",
         finding_text(finding) if finding else named,
         loop,
-        framing.section("pid", 'printf "%s\\n" "$pid"'),
-        framing.section("found", 'printf "%s\\n" "$found"') if finding else "",
-        framing.section("instances", INSTANCES),
+        framing.here("pid", 'printf "%s\\n" "$pid"'),
+        framing.here("found", 'printf "%s\\n" "$found"') if finding else "",
+        framing.here("instances", INSTANCES),
         kernel.questions(framing),
-        framing.section(
-            "ceiling", 'first_line "$cgroup/memory.max" max || first_line "$cgroup/memory.limit_in_bytes" max || exit 2'
+        framing.here(
+            "ceiling", 'first_line "$cgroup/memory.max" max || first_line "$cgroup/memory.limit_in_bytes" max'
         ),
         identity.questions(framing, "before"),
         f'while [ -n "$pid" ] && [ "$i" -lt {pace.most} ]; do\n',
         '[ "$i" -eq 0 ] || nap\ni=$((i + 1))\n',
-        framing.section("at", "cat /proc/uptime"),
-        framing.section("stat", 'show "/proc/$pid/stat"'),
-        'status=$(show "/proc/$pid/status"); shown=$?\n',
-        framing.section("status", '[ "$shown" -eq 0 ] || exit "$shown"; printf "%s\\n" "$status"'),
-        framing.section("pages", "pages"),
-        framing.section("group", '[ -z "$cgroup" ] || group'),
-        framing.section("available", "sed -n '/^MemAvailable:/p' /proc/meminfo"),
-        _RSS,
+        framing.here("at", 'read -r now rest </proc/uptime; printf "%s %s\\n" "$now" "$rest"'),
+        framing.here("stat", 'told "/proc/$pid/stat"'),
+        framing.here("status", "figures"),
+        framing.here("pages", "pages"),
+        framing.here("group", '[ -z "$cgroup" ] || group'),
+        framing.here("available", "available"),
+        # Of the very text that was sent, so that the board ends where the controller finds the same samples steady.
+        "case $rss in '' | *[!0-9]*) break ;; esac\n",
         f'if [ -n "$anchor" ] && [ $((rss - anchor)) -le {pace.tolerance_kib} ] && '
         f"[ $((anchor - rss)) -le {pace.tolerance_kib} ]; then same=$((same + 1)); else anchor=$rss same=1; fi\n",
         f'[ "$same" -lt {pace.steady} ] || break\n',
         'read -r now rest </proc/uptime\n[ "${now%%.*}" -lt "$until_s" ] || break\n',
         "done\n",
         identity.questions(framing, "after"),
-        framing.section("clock_after", kernel.CLOCK),
-        framing.section("cost", cost.QUESTION),
-        framing.close(),
+        framing.here("clock_after", kernel.CLOCK),
+        framing.here("cost", cost.OWN_QUESTION),
     ]
     return Script(
         title="sample the process's memory until it is steady, and ask who it is",
-        text="".join(text),
+        text=framing.at_once("".join(text)),
         changes=False,
         deadline_s=pace.settle_s + 40.0,
     )

@@ -6,8 +6,21 @@ Who calls them, and on which paths, is the scripts' business.
 from __future__ import annotations
 
 HASH = """\
+counts_fast() {
+    [ -n "$h_fast" ] && return "$h_fast"
+    h_fast=1
+    command -v openssl >/dev/null 2>&1 || return 1
+    { while read -r h_key h_rest; do
+        case $h_key in
+        flags | Features)
+            case " $h_rest " in *' sha_ni '* | *' sha2 '*) h_fast=0 ;; esac
+            break ;;
+        esac
+    done </proc/cpuinfo; } 2>/dev/null
+    return "$h_fast"
+}
 hash_of() {
-    if command -v sha256sum >/dev/null 2>&1; then set -- "$(sha256sum 2>/dev/null <"$1")"
+    if command -v sha256sum >/dev/null 2>&1 && ! counts_fast; then set -- "$(sha256sum 2>/dev/null <"$1")"
     elif command -v openssl >/dev/null 2>&1; then set -- "$(openssl dgst -sha256 2>/dev/null <"$1")"; set -- "${1##* }"
     else
         [ -n "$frame_nonce" ] && [ -f "$1" ] && [ -r "$1" ] || return 1
@@ -18,27 +31,41 @@ hash_of() {
     fi
     [ -n "$1" ] && printf '%s\\n' "${1%% *}"
 }
+hashes_of() {
+    if counts_fast; then openssl dgst -sha256 -r "$@" 2>/dev/null && return
+    elif command -v sha256sum >/dev/null 2>&1; then sha256sum "$@" 2>/dev/null; fi
+}
 """
 """hash_of FILE: the file's SHA-256 in hex. Where the board has neither sha256sum nor openssl, a token in its place for
-`reading_back.py`: the nonce of a framed script, size, start ticks of the process, path; without a framing it fails."""
+`reading_back.py`: the nonce of a framed script, size, start ticks of the process, path; without a framing it fails.
+
+Where the CPU has instructions for it (x86's sha_ni, ARMv8's sha2, as /proc/cpuinfo calls them), openssl uses them and
+is twice as fast and more; many a sha256sum knows none of them.
+hashes_of FILE…: a line each of hash, blank, blank or asterisk, name, by one program for all of them; no line for one
+that can't be read, and none at all without sha256sum or a CPU that counts fast. Names are to be plain: sha256sum writes
+others with backslashes.
+"""
 
 TICKS = """\
-ticks_of() {
+take_ticks() {
+    ticks=
     { IFS= read -r t_stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     case $t_stat in *') '*) ;; *) t_stat=$(cat "/proc/$1/stat" 2>/dev/null) ;; esac
     set -- ${t_stat##*) }
-    [ -n "${20}" ] && printf '%s\\n' "${20}"
+    ticks=${20}
+    [ -n "$ticks" ]
 }
+ticks_of() { take_ticks "$1" && printf '%s\\n' "$ticks"; }
 """
-"""ticks_of PID: field 22 of /proc/PID/stat. The cut at the last ")" is for names with blanks or brackets (proc(5)),
-the cat for names with newlines; else no program is started for it."""
+"""ticks_of PID: field 22 of /proc/PID/stat; take_ticks PID sets $ticks to it. The cut at the last ")" is for names with
+blanks or brackets (proc(5)), the cat for names with newlines; else no program is started for it."""
 
 RUNNING = (
     TICKS
     + """\
 running_pid() {
     [ -r "$1" ] && read -r rp_pid rp_ticks <"$1" && [ -n "$rp_pid" ] || return 1
-    [ "$(ticks_of "$rp_pid")" = "$rp_ticks" ] || return 1
+    take_ticks "$rp_pid" && [ "$ticks" = "$rp_ticks" ] || return 1
     printf '%s\\n' "$rp_pid"
 }
 """
@@ -75,12 +102,17 @@ sync writes out the files that it is given; BusyBox's writes out everything.
 
 MANAGER = """\
 manager_of() {
-    if [ -d /run/systemd/system ] && grep -q "/${2##*/}\\.service$" "/proc/$1/cgroup" 2>/dev/null; then
-        echo systemd
-        return 0
+    if [ -d /run/systemd/system ]; then
+        { while IFS= read -r m_line; do
+            case $m_line in */"${2##*/}.service") echo systemd; return 0 ;; esac
+        done <"/proc/$1/cgroup"; } 2>/dev/null
     fi
-    set -- "$(sed -n 's/^PPid:[^0-9]*//p' "/proc/$1/status" 2>/dev/null)"
-    case $(cat "/proc/${1:-none}/comm" 2>/dev/null) in
+    m_parent= m_comm=
+    { while read -r m_key m_value m_rest; do
+        case $m_key in PPid:) m_parent=$m_value; break ;; esac
+    done <"/proc/$1/status"; } 2>/dev/null
+    { IFS= read -r m_comm <"/proc/${m_parent:-none}/comm"; } 2>/dev/null
+    case $m_comm in
     supervise-daemo*) echo openrc ;; # cut at 15 characters (proc(5))
     procd) echo procd ;;
     *) return 1 ;;
@@ -89,14 +121,19 @@ manager_of() {
 """
 """manager_of PID PREFIX: which service manager keeps that process, by its cgroup or its parent; fails for none.
 
-systemd puts a service into a cgroup of the unit's name, the other two are the parents of what they keep.
+systemd puts a service into a cgroup of the unit's name, the other two are the parents of what they keep. No program is
+started for it: where a fleet of boards is asked, or a slow one, that is what takes the time.
 """
 
 MEMORY_CGROUP = """\
 memory_cgroup() {
-    [ -r "/proc/$1/cgroup" ] || return 1
-    c_two=$(sed -n 's/^0:://p' "/proc/$1/cgroup")
-    c_one=$(sed -n 's/^[0-9][0-9]*:\\([^:]*,\\)\\{0,1\\}memory\\(,[^:]*\\)\\{0,1\\}://p' "/proc/$1/cgroup")
+    c_one= c_two=
+    { while IFS=: read -r c_number c_names c_path; do
+        case $c_number:,$c_names, in
+        0:,,) c_two=$c_path ;;
+        *,memory,*) c_one=$c_path ;;
+        esac
+    done <"/proc/$1/cgroup"; } 2>/dev/null || return 1
     for c_place in "/sys/fs/cgroup$c_two" "/sys/fs/cgroup/unified$c_two" "/sys/fs/cgroup/memory$c_one"; do
         [ -r "$c_place/memory.current" ] || [ -r "$c_place/memory.usage_in_bytes" ] || continue
         printf '%s\\n' "$c_place"
@@ -106,3 +143,18 @@ memory_cgroup() {
 }
 """
 """memory_cgroup PID: the folder of the process's own memory cgroup, of version 2 or 1 (cgroups(7)); fails for none."""
+
+TOLD = """\
+told() {
+    [ -e "$1" ] || return 2
+    t_text=
+    { while IFS= read -r t_line || [ -n "$t_line" ]; do
+        t_text="$t_text$t_line
+"
+    done <"$1"; } 2>/dev/null
+    [ -n "$t_text" ] || return 3
+    printf '%s' "$t_text"
+}
+"""
+"""told FILE: its text, read by the shell itself, for files of up to a few KiB; its status is 2 where there is none, 3
+where it can't be read or is empty. A program that is started for it costs more than a thousand reads of one byte."""

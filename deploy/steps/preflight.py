@@ -82,7 +82,7 @@ class Preflight:
 def _question(job: Job) -> Question:
     plan = job.plan
     layout = Layout(plan.prefix, plan.source.binary)
-    user = default_name(layout) if plan.user in ("", ROOT) else plan.user
+    user = "" if plan.user == ROOT else plan.user or default_name(layout)
     return Question(layout, plan.config.health_port, plan.prefix_is_fixed, system_files(layout), user)
 
 

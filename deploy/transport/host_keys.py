@@ -125,9 +125,12 @@ class Trust:
 
     def _lines(self) -> Iterator[tuple[str, str, KnownKey]]:
         for file in self.files:
-            for line in _text(file):
-                if found := _parsed(line, file):
-                    yield found
+            version = _version(file)
+            kept, lines = _READ.get(file, ((), ()))
+            if not version or kept != version:
+                lines = tuple(found for line in _text(file) if (found := _parsed(line, file)))
+                _READ[file] = version, lines
+            yield from lines
 
 
 class JudgedByUs(MissingHostKeyPolicy):  # type: ignore[misc]  # Paramiko has no types
@@ -143,6 +146,18 @@ class JudgedByUs(MissingHostKeyPolicy):  # type: ignore[misc]  # Paramiko has no
         except HostKeyUnknown as error:
             error.of_jump_host = self._of_jump_host
             raise
+
+
+_READ: dict[Path, tuple[tuple[int, ...], tuple[tuple[str, str, KnownKey], ...]]] = {}
+"""What each file held, and when that was: a fleet's hosts are not each held against a file that is read anew."""
+
+
+def _version(file: Path) -> tuple[int, ...]:
+    try:
+        status = file.stat()
+    except OSError:
+        return ()
+    return (status.st_ino, status.st_mtime_ns, status.st_size)
 
 
 def _algorithms(kind: str) -> tuple[str, ...]:

@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fabric import Config, Connection
+from fabric import Connection
 from paramiko import Channel, ChannelException, SSHException, Transport
-from paramiko.config import SSHConfig
 
-from deploy.errors import BadAnswer, BadFile, ConnectionLost, DeadlineExceeded, ForwardRefused, HostError, Unreachable
+from deploy.errors import BadAnswer, ConnectionLost, DeadlineExceeded, ForwardRefused, HostError
 from deploy.model.host import Host
 from deploy.model.secret import Secret
+from deploy.transport.alarm import ALARM
 from deploy.transport.dialling import dial, own_end
 from deploy.transport.exchange import Spoken, begin, converse, read_to_end
+from deploy.transport.hops import close_all, described, hops_of, named
 from deploy.transport.host_keys import JudgedByUs, Trust
 from deploy.transport.lead_back import lead
 from deploy.transport.login import Login
 from deploy.transport.protocol import Completed, Progress, Script
+from deploy.transport.shared import Shared
 from deploy.transport.streaming import lines, of_channel
 
 MOST_ANSWER_BYTES = 1024 * 1024
@@ -59,57 +61,70 @@ def connect(
     HostKeyChanged, AuthenticationRefused, PasswordRefused, or BadFile for a ~/.ssh/config that can't be read.
     """
     _QUIET.setLevel(logging.CRITICAL + 1)  # what it logs is raised as well
-    connection = _connection(host, board_user, board_port)
-    trust = Trust.of(host, accept_new=accept_new_host_key)
-    where = str(host) if host.port is not None else str(replace(host, port=connection.port))
-    hops = list(_hops(connection))
-    command = hops[-1].gateway
-    with _named(where, hops, command):
+    again = True
+    while True:
+        connection = described(host, board_user, board_port)
+        where = str(host) if host.port is not None else str(replace(host, port=connection.port))
+        own = Own(identity or host.key_file, password)
+        trust = Trust.of(host, accept_new=accept_new_host_key)
+        jump = _through(connection, host, where, accept_new_host_key, connect_timeout_s)
+        try:
+            _opened([connection], where, trust, own, connect_timeout_s)
+            return SshTransport(connection, str(host), jump)
+        except BaseException as error:
+            jump()
+            # A connection that is shared may have died without this host's doing: a new one shows whose fault it is.
+            if not (again and isinstance(error, HostError) and _has_lost_its_jump(connection)):
+                raise
+        again = False
+
+
+def _through(connection: Connection, host: Host, where: str, accept_new: bool, timeout_s: float) -> Callable[[], None]:
+    """Have it go through the open connection to its jump host, where it has one; what gives that back."""
+    jumps = list(hops_of(connection))[1:]
+    if not jumps:
+        return lambda: None
+    # The inventory pins the keys of the hosts behind it, and not the jump host's.
+    trust = Trust.of(replace(host, host_keys=()), accept_new=accept_new)
+    key = (*((jump.user, jump.host, jump.port) for jump in jumps), jumps[-1].gateway, trust)
+    connection.gateway, give_back = _JUMPS.take(key, lambda: _opened(jumps, where, trust, None, timeout_s))
+    return give_back
+
+
+def _has_lost_its_jump(connection: Connection) -> bool:
+    return isinstance(connection.gateway, Connection) and not connection.gateway.is_connected
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What the host itself, and none of the jump hosts before it, is offered alone."""
+
+    identity: str | Path | None
+    password: Secret | None
+
+
+def _opened(hops: Sequence[Connection], where: str, trust: Trust, own: Own | None, timeout_s: float) -> Connection:
+    """The first of them, open, through the others; `where` is the host that the user wants to reach."""
+    command = hops[-1].gateway if isinstance(hops[-1].gateway, str) else None
+    with named(where, hops, command):
         for hop in hops:
             files = [Path(name) for name in hop.connect_kwargs.get("key_filename", [])]
             only = hop.ssh_config.get("identitiesonly", "no").lower() == "yes"
-            if hop is connection and (identity or host.key_file):
-                files, only = [identity or Path(str(host.key_file))], True
-            own = hop is connection
-            login = Login(hop.user, where if own else str(Host(hop.host, hop.user, hop.port)), (*files,), only)
+            if own is not None and own.identity:
+                files, only = [Path(own.identity)], True
+            called = where if own is not None else str(Host(hop.host, hop.user, hop.port))
+            login = Login(hop.user, called, (*files,), only)
             if certificate := hop.ssh_config.get("certificatefile"):
                 login.certificates = (Path(certificate).expanduser(),)
-            login.password = password if own else None
-            _prepare(hop, JudgedByUs(trust, hop.host, hop.port, of_jump_host=not own), login, connect_timeout_s)
+            login.password = own.password if own is not None else None
+            _prepare(hop, JudgedByUs(trust, hop.host, hop.port, of_jump_host=own is None), login, timeout_s)
         first = hops[-1]
-        first.connect_kwargs["sock"] = dial(first.host, first.port, connect_timeout_s, command)
-        first.gateway = None  # a ProxyCommand, which Fabric would leave to Paramiko
-        connection.open()
-        connection.transport.set_keepalive(KEEPALIVE_S)
-    return SshTransport(connection, str(host))
-
-
-def _connection(host: Host, board_user: str, board_port: int) -> Connection:
-    # A host that brings its own key is described wholly: nothing of the user's SSH settings applies to it.
-    own = SSHConfig() if host.key_file is not None else None
-    try:
-        config = Config(overrides={"load_ssh_configs": own is None}, ssh_config=own, lazy=True)
-        config.load_ssh_config()
-        found = config.base_ssh_config.lookup(host.address)
-        connection = Connection(
-            host.address,
-            user=host.user or found.get("user") or board_user,
-            port=host.port or int(found.get("port", board_port)),
-            config=config,
-            forward_agent=False,
-        )
-        if found.get("proxyjump", "").lower() == "none":  # ssh_config(5); Fabric takes it for a host's name
-            connection.gateway = None
-        return connection
-    except (SSHException, OSError, ValueError) as error:
-        raise BadFile("~/.ssh/config", [f"it can't be read: {error}"]) from error
-
-
-def _hops(connection: Connection) -> Iterator[Connection]:
-    """The connection and the jump hosts before it, the outermost last; a ProxyCommand (a str) is none of them."""
-    while isinstance(connection, Connection):
-        yield connection
-        connection = connection.gateway
+        if not isinstance(first.gateway, Connection):
+            first.connect_kwargs["sock"] = dial(first.host, first.port, timeout_s, command)
+            first.gateway = None  # a ProxyCommand, which Fabric would leave to Paramiko
+        hops[0].open()
+        hops[0].transport.set_keepalive(KEEPALIVE_S)
+    return hops[0]
 
 
 def _prepare(hop: Connection, judge: JudgedByUs, login: Login, timeout_s: float) -> None:
@@ -130,51 +145,16 @@ def _prepare(hop: Connection, judge: JudgedByUs, login: Login, timeout_s: float)
     }
 
 
-@contextmanager
-def _named(where: str, hops: list[Connection], command: str | None) -> Iterator[None]:
-    """Turn what goes wrong while connecting into our own errors; every connection is closed then."""
-    try:
-        yield
-    except BaseException as error:
-        _close(hops)
-        problem = _problem(error, where, hops[0].port, command)
-        if problem is None:
-            raise
-        raise problem from error
-
-
-def _close(hops: list[Connection]) -> None:
-    """Also what Fabric leaves open: connections that are lost, and jump hosts."""
-    for hop in hops:
-        with suppress(Exception):
-            hop.client.close()
-        dialled = hop.connect_kwargs.get("sock")
-        if dialled is not None:
-            dialled.close()
-
-
-def _problem(error: BaseException, where: str, port: int, command: str | None) -> HostError | None:
-    match error:
-        case HostError():
-            return None
-        case ChannelException():
-            return Unreachable(f"the jump host does not reach port {port}", where)
-        case SSHException() | EOFError() if command is not None:
-            return Unreachable(f"the ProxyCommand of ~/.ssh/config leads to no SSH server ({command})", where)
-        case SSHException() if "No existing session" in str(error):  # no key exchange within the time
-            return Unreachable(f"what listens on port {port} says nothing", where)
-        case SSHException() | EOFError():
-            return Unreachable(f"what listens on port {port} does not speak SSH as expected ({error})", where)
-        case OSError():
-            return Unreachable(f"{where} is out of reach: {error.strerror or error}", where)
-    return None
+_JUMPS: Shared[Connection] = Shared(lambda jump: bool(jump.is_connected), lambda jump: close_all(list(hops_of(jump))))
+"""The open connections to jump hosts: those behind one go through the same connection to it."""
 
 
 class SshTransport:
     """One open connection; see `transport.protocol.Transport`. For one thread."""
 
-    def __init__(self, connection: Connection, host: str) -> None:
+    def __init__(self, connection: Connection, host: str, give_back: Callable[[], None]) -> None:
         self._connection = connection
+        self._give_back = give_back
         self._host = host
         self._asked = 0
 
@@ -245,12 +225,13 @@ class SshTransport:
 
     def own_address(self) -> str | None:
         """See Transport: jump hosts and a ProxyCommand lie between."""
-        hops = list(_hops(self._connection))
+        hops = list(hops_of(self._connection))
         return own_end(hops[0].connect_kwargs.get("sock")) if len(hops) == 1 else None
 
     def close(self) -> None:
         """End the connection, and with it what runs in its channels."""
-        _close(list(_hops(self._connection)))
+        close_all([self._connection])
+        self._give_back()
 
     def _transport(self) -> Any:
         transport = self._connection.transport
@@ -270,7 +251,8 @@ class SshTransport:
             with lock:
                 expired.set()
             for end in opened:
-                end()
+                with suppress(SSHException, OSError, EOFError):  # the connection itself has gone meanwhile
+                    end()
 
         def watch(channel: Channel) -> Channel:
             with lock:
@@ -280,12 +262,10 @@ class SshTransport:
                 channel.close()
             return channel
 
-        timer = threading.Timer(deadline_s, expire)
-        timer.daemon = True
-        timer.start()
         too_late = DeadlineExceeded(f"the board did not {what} within {deadline_s:g} s", self._host)
         try:
-            yield watch
+            with ALARM.after(deadline_s, expire):
+                yield watch
             if expired.is_set():
                 raise too_late
         except (SSHException, OSError, EOFError) as error:
@@ -293,7 +273,6 @@ class SshTransport:
                 raise too_late from error
             raise ConnectionLost(f"the connection broke while it was to {what}", self._host) from error
         finally:
-            timer.cancel()
             for end in opened:
                 if end is not close:
                     end()

@@ -11,6 +11,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
+from deploy import history
 from deploy.cli import options
 from deploy.cli.ending import command
 from deploy.cli.fleet import deeds
@@ -123,7 +124,7 @@ def all_of(
     """
     found: dict[str, Result] = {}
     enter = book(keep=order.keep)
-    with workforce(spread, chosen.members, chosen.at_once, say) as force:
+    with history.held_open(), workforce(spread, chosen.members, chosen.at_once, say) as force:
         members, given = force.ready(chosen.members, order)
         for result in each_of(members, deed(given), force, chosen.at_once):
             found[result.member] = entered = enter(result)

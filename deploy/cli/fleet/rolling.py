@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from deploy import history
 from deploy.cli import options
 from deploy.cli.ending import INTERRUPTED
 from deploy.cli.fleet import ended
@@ -143,6 +144,7 @@ def carry_out(
     work = Work(deploying(order), lambda releases: leading_back(order, releases))
     before = kept.results(rollout.id, documents=False)
     with (
+        history.held_open(),
         noted_interrupts(_tell_interrupted) as interrupted,
         onlooker(screen, rollout, before, as_json=as_json) as looks_on,
     ):

@@ -133,13 +133,13 @@ def test_no_text_makes_a_parser_raise_anything_but_a_bad_answer(text: str) -> No
     assert all(key == key.strip() for key in parse_status(text))
 
 
-def test_show_tells_what_is_not_there_from_what_this_login_may_not_read(board: LocalTransport, tmp_path: Path) -> None:
+def test_told_tells_what_is_not_there_from_what_this_login_may_not_read(board: LocalTransport, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text\n")
     found = asked(
         board,
-        there=f"show '{tmp_path}/file'",
-        absent=f"show '{tmp_path}/nothing'",
-        unreadable=f"show '{tmp_path}'",
+        there=f"told '{tmp_path}/file'",
+        absent=f"told '{tmp_path}/nothing'",
+        unreadable=f"told '{tmp_path}'",
     )
     assert found == {"there": ("text\n", 0), "absent": ("", ABSENT), "unreadable": ("", UNREADABLE)}
 

@@ -174,7 +174,7 @@ def board(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Board]:
 
 def question() -> str:
     above = 'above() { while [ ! -d "$1" ]; do set -- "${1%/*}"; [ -n "$1" ] || set -- /; done; echo "$1"; }\n'
-    return f"{above}prefix=/opt/picoclaw\n{own_user_question('picoclaw')}"
+    return f"{above}prefix=/opt/picoclaw uid=$(id -u)\n{own_user_question('picoclaw')}"
 
 
 def test_preflight_finds_out_by_trying_and_changes_nothing(board: Board) -> None:

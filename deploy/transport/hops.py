@@ -1,0 +1,105 @@
+"""Knows by which hops a host is reached: what ~/.ssh/config says of it, jump hosts, and what goes wrong on the way.
+
+Logging in, and what is spoken then, is `ssh.py`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fabric import Config, Connection
+from paramiko import ChannelException, SSHException
+from paramiko.config import SSHConfig
+
+from deploy.errors import BadFile, HostError, Unreachable
+from deploy.model.host import Host
+from deploy.once import Once
+
+_USER_SETTINGS: Once[SSHConfig] = Once()
+"""What a fleet's hosts have in common is not read for each of them."""
+
+
+def described(host: Host, board_user: str, board_port: int) -> Connection:
+    """The host as the user's SSH settings have it, with its jump hosts; not open yet. Raises BadFile."""
+    # A host that brings its own key is described wholly: nothing of the user's settings applies to it.
+    try:
+        settings = SSHConfig() if host.key_file is not None else _USER_SETTINGS.get(_versions(), _user_settings)
+        config = Config(overrides={"load_ssh_configs": False}, ssh_config=settings, lazy=True)
+        found = config.base_ssh_config.lookup(host.address)
+        connection = Connection(
+            host.address,
+            user=host.user or found.get("user") or board_user,
+            port=host.port or int(found.get("port", board_port)),
+            config=config,
+            forward_agent=False,
+        )
+        if found.get("proxyjump", "").lower() == "none":  # ssh_config(5); Fabric takes it for a host's name
+            connection.gateway = None
+        return connection
+    except (SSHException, OSError, ValueError) as error:
+        raise BadFile("~/.ssh/config", [f"it can't be read: {error}"]) from error
+
+
+def _user_settings() -> SSHConfig:
+    config = Config(lazy=True)
+    config.load_ssh_config()
+    return config.base_ssh_config
+
+
+def _versions() -> tuple[tuple[str, int, int], ...]:
+    """Which settings of the user's these are: read anew once a file of them is another."""
+    found = []
+    for path in (Path("~/.ssh/config").expanduser(), Path("/etc/ssh/ssh_config")):
+        with suppress(OSError):
+            status = path.stat()
+            found.append((str(path), status.st_mtime_ns, status.st_size))
+    return tuple(found)
+
+
+def hops_of(connection: Connection) -> Iterator[Connection]:
+    """The connection and the jump hosts before it, the outermost last; a ProxyCommand (a str) is none of them."""
+    while isinstance(connection, Connection):
+        yield connection
+        connection = connection.gateway
+
+
+@contextmanager
+def named(where: str, hops: Sequence[Connection], command: str | None) -> Iterator[None]:
+    """Turn what goes wrong while connecting into our own errors; every connection is closed then."""
+    try:
+        yield
+    except BaseException as error:
+        close_all(hops)
+        problem = _problem(error, where, hops[0].port, command)
+        if problem is None:
+            raise
+        raise problem from error
+
+
+def close_all(hops: Sequence[Connection]) -> None:
+    """Also what Fabric leaves open: connections that are lost, and jump hosts."""
+    for hop in hops:
+        with suppress(Exception):
+            hop.client.close()
+        dialled = hop.connect_kwargs.get("sock")
+        if dialled is not None:
+            dialled.close()
+
+
+def _problem(error: BaseException, where: str, port: int, command: str | None) -> HostError | None:
+    match error:
+        case HostError():
+            return None
+        case ChannelException():
+            return Unreachable(f"the jump host does not reach port {port}", where)
+        case SSHException() | EOFError() if command is not None:
+            return Unreachable(f"the ProxyCommand of ~/.ssh/config leads to no SSH server ({command})", where)
+        case SSHException() if "No existing session" in str(error):  # no key exchange within the time
+            return Unreachable(f"what listens on port {port} says nothing", where)
+        case SSHException() | EOFError():
+            return Unreachable(f"what listens on port {port} does not speak SSH as expected ({error})", where)
+        case OSError():
+            return Unreachable(f"{where} is out of reach: {error.strerror or error}", where)
+    return None
