@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,10 @@ MADE = "the flash is made"
 
 CANT_START = "it can't start: "
 """What stands before their reason where they give up."""
+
+_CONTROL = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
+"""Control sequences and single functions (ECMA-48, 5.4 and 5.3). systemd goes back to the line of a job that still runs
+and erases it by such ones: the next line of the console, which may be one of ours, stands right behind them."""
 
 _PANIC = "Kernel panic - not syncing"
 _MOST_BYTES = 512 * 1024
@@ -53,7 +58,7 @@ class Console:
         *lines, self._rest = (self._rest + data).split(b"\n")
         self._rest = self._rest[:_MOST_LINE]  # as of a line that came whole
         for line in lines:
-            self._read(clean(line[:_MOST_LINE].rstrip(b"\r")))
+            self._read(clean(_CONTROL.sub(b"", line[:_MOST_LINE]).rstrip(b"\r").rpartition(b"\r")[2]))
 
     def _read(self, line: str) -> None:
         if _PANIC in line and not self.panic:

@@ -76,8 +76,18 @@ def test_a_new_boot_forgets_what_the_old_one_was(console: Console, tmp_path: Pat
 
 def test_nothing_that_steers_a_terminal_is_told(console: Console, told: list[str], tmp_path: Path) -> None:
     console.feed(b"slimdeploy: \x1b[2Jgone \xff\n")
-    assert told == ["\\x1b[2Jgone �"]
+    assert told == ["gone �"]
     assert "\x1b" not in last_lines(tmp_path / "console.log", 5)
+
+
+@pytest.mark.parametrize(
+    "before", [b"\r\x1b[K", b"\x1bM\r\x1b[K", b"[ \x1b[31m*\x1b[0m ] (2 of 2) Job x.service/start running (5s)\r\x1b[K"]
+)
+def test_a_line_of_ours_is_found_where_systemd_has_just_erased_its_own(
+    console: Console, told: list[str], before: bytes
+) -> None:
+    console.feed(before + LISTENS)
+    assert (told, "the SSH server listens" in console.said) == (["the SSH server listens"], True)
 
 
 def test_the_file_is_private_and_stays_small_while_its_end_is_kept(console: Console, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ ALONE = {
         lambda a: a.replaced("after_sha", "0" * 64),
         "changed while it was measured",
     ),
-    "executable: no tool for hashes": ("executable", lambda a: both(a, "sha", "", 1), "sha256sum"),
+    "executable: no tool for hashes": ("executable", lambda a: both(a, "sha", "", 1), "could not be hashed"),
     "alive: stopped": ("alive", lambda a: a.edited("stat", r"\) S ", ") T ", nth=0), "stopped by a signal"),
     "alive: traced": ("alive", lambda a: a.edited("before_stat", r"\) S ", ") t "), "stopped by a tracer"),
     "started_by_us: no supervisor": (
