@@ -104,8 +104,8 @@ def _read(path: Path) -> Deployment | None:
 def by_host() -> dict[str, list[Deployment]]:
     """The record of the last deployment to each host, by the host, one a board. Raises BadFile."""
     found: dict[str, list[Deployment]] = {}
-    for path in sorted((state_folder() / "deployments").glob("*.json")):
-        if "-" not in path.stem and (record := _read(path)) is not None and not record.machine:
+    for path in sorted(_all().glob(f"*/{_LAST}")):
+        if (record := _read(path)) is not None and not record.machine:
             found.setdefault(record.host, []).append(record)
     return found
 

@@ -17,6 +17,7 @@ from deploy.fleet.pool import LOOK_S, Deed, Executors, each_of
 from deploy.fleet.rollouts import Rollouts
 from deploy.model.fleet import Member
 from deploy.model.rollout import Missed, OnFailure, Phase, Result, Rollout, State, Wave
+from deploy.model.units import show_hosts
 
 _LAST_TRIES = "the last tries"
 
@@ -205,11 +206,11 @@ class Run:
         back = {name: self.results[name].release_before for name in new if self.results[name].release_before}
         self._work(list(back), self.work.roll_back(back), lead_back=True)
         done = sum(self.results[name].state is State.ROLLED_BACK for name in back)
-        clause = f"; {_hosts(done)} of the wave {'runs' if done == 1 else 'run'} the release of before again"
+        clause = f"; {show_hosts(done)} of the wave {'runs' if done == 1 else 'run'} the release of before again"
         if len(back) > done:
-            clause += f", {_hosts(len(back) - done)} could not be led back"
+            clause += f", {show_hosts(len(back) - done)} could not be led back"
         if len(new) > len(back):
-            clause += f", on {_hosts(len(new) - len(back))} there was none before"
+            clause += f", on {show_hosts(len(new) - len(back))} there was none before"
         return clause
 
     @property
@@ -261,7 +262,3 @@ class Run:
 
 def _in_state(results: Iterable[Result], state: State) -> tuple[str, ...]:
     return tuple(result.member for result in results if result.state is state)
-
-
-def _hosts(count: int) -> str:
-    return "1 host" if count == 1 else f"{count} hosts"

@@ -22,7 +22,7 @@ from fractions import Fraction
 from deploy.errors import UsageError
 from deploy.fleet.spread import nearest_rank
 from deploy.model.rollout import Missed, Policy, Result, State
-from deploy.model.units import KIB, parse_size, show_kib
+from deploy.model.units import KIB, parse_size, show_hosts, show_kib
 
 _PERCENTS = {"median": 50, "p90": 90, "p95": 95, "p99": 99, "max": 100}
 _FIGURES = {"rss": "VmRSS with its error bar", "hwm": "VmHWM", "seconds": "time"}
@@ -146,7 +146,8 @@ def _figure(gate: Gate, results: Sequence[Result]) -> Missed | None:
     named = ", ".join(f"{member} ({_shown(values[member], figure)})" for member in worst) + _more(above)
     unmeasured = sum(value == math.inf for value in values.values())
     if found == math.inf:
-        said = f"{unmeasured} of {_hosts(len(well))} {'was' if unmeasured == 1 else 'were'} not measured, so {part} "
+        was = "was" if unmeasured == 1 else "were"
+        said = f"{unmeasured} of {show_hosts(len(well))} {was} not measured, so {part} "
         said += f"{_FIGURES[figure]} is not known to be at most {_shown(gate.bound, figure)}"
     else:
         said = f"{part} {_FIGURES[figure]} is {_shown(found, figure)}, the most is {_shown(gate.bound, figure)}"
@@ -169,7 +170,7 @@ def _share(gate: Gate, results: Sequence[Result]) -> Missed | None:
     others = [result for result in tried if not holds(result)]
     if tried and 100 * (len(tried) - len(others)) >= gate.bound * len(tried):
         return None
-    said = f"{len(tried) - len(others)} of {_hosts(len(tried))} {what}"
+    said = f"{len(tried) - len(others)} of {show_hosts(len(tried))} {what}"
     if tried:
         said += f", {_percent(len(tried) - len(others), len(tried))}; the least is {_number(gate.bound)}%"
     # First those that failed: who only could not be reached, or has no figure, is less of a sign.
@@ -198,10 +199,6 @@ def _percent(part: int, whole: int) -> str:
 
 def _number(value: Fraction) -> str:
     return str(value.numerator) if value.denominator == 1 else str(float(value))
-
-
-def _hosts(count: int) -> str:
-    return "1 host" if count == 1 else f"{count} hosts"
 
 
 def _more(count: int) -> str:

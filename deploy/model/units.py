@@ -58,3 +58,8 @@ def show_span(seconds: float) -> str:
     if whole < 7200:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def show_hosts(count: int) -> str:
+    """`1 host` or `1,200 hosts`."""
+    return "1 host" if count == 1 else f"{count:,} hosts"

@@ -12,7 +12,7 @@ from typing import Any
 from deploy.model.display import clean
 from deploy.model.rollout import Missed, Phase, Result, Rollout, State, Wave
 from deploy.model.spread import Spread
-from deploy.model.units import show_kib, show_span
+from deploy.model.units import show_hosts, show_kib, show_span
 from deploy.report.problems import Problem, problems_of
 
 Row = tuple[str, ...]
@@ -51,7 +51,7 @@ def totals_line(counts: Mapping[State, int]) -> str:
     """Such as "1,000 hosts: 3 under way, 1 failed, 11 deployed, 985 waiting"."""
     total = sum(counts.values())
     parts = [f"{counts[state]:,} {state.value}" for state in ORDER if counts.get(state)]
-    return f"{_hosts(total)}: {', '.join(parts)}" if parts else _hosts(total)
+    return f"{show_hosts(total)}: {', '.join(parts)}" if parts else show_hosts(total)
 
 
 def current_wave(rollout: Rollout, results: Mapping[str, Result]) -> Wave | None:
@@ -104,7 +104,7 @@ def wave_rows(wave: Wave, results: Mapping[str, Result], most: int = 20) -> list
         shown = group if len(group) <= room else group[: room - 1]
         rows += [host_row(results.get(name) or Result(name, State.WAITING)) for name in shown]
         if len(shown) < len(group):
-            more = f"and {len(group) - len(shown):,} more" if shown else _hosts(len(group))
+            more = f"and {len(group) - len(shown):,} more" if shown else show_hosts(len(group))
             rows.append((more, _state(results.get(group[0])).value, "", "", "", ""))
     return rows
 
@@ -139,7 +139,7 @@ def final_rows(results: Iterable[Result], spread: Spread) -> list[Row]:
 
 def spread_rows(spread: Spread) -> list[tuple[str, str]]:
     """The figures of VmRSS over the fleet, by name."""
-    dark = [("not measured", _hosts(spread.not_measured))] if spread.not_measured else []
+    dark = [("not measured", show_hosts(spread.not_measured))] if spread.not_measured else []
     if not spread.count:
         return [("measured", "no host"), *dark]
     figures = (
@@ -149,7 +149,7 @@ def spread_rows(spread: Spread) -> list[tuple[str, str]]:
         ("largest", spread.max_kib),
         ("mean", round(spread.mean_kib)),
     )
-    return [("measured", _hosts(spread.count)), *dark, *((name, show_kib(kib)) for name, kib in figures)]
+    return [("measured", show_hosts(spread.count)), *dark, *((name, show_kib(kib)) for name, kib in figures)]
 
 
 def histogram_lines(spread: Spread, width: int = 40) -> list[str]:
@@ -225,7 +225,3 @@ def _problem_document(problem: Problem) -> dict[str, Any]:
 
 def _state(result: Result | None) -> State:
     return State.WAITING if result is None else result.state
-
-
-def _hosts(count: int) -> str:
-    return "1 host" if count == 1 else f"{count:,} hosts"

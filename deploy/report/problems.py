@@ -67,11 +67,13 @@ def problems_of(results: Iterable[Result]) -> tuple[Problem, ...]:
     return tuple(sorted(found, key=lambda each: (_ORDER.index(each.state), -len(each.members))))
 
 
-def problem_lines(problems: Sequence[Problem]) -> list[str]:
-    """Lines for people: what is wrong, on which hosts, and the cure under it."""
+def problem_lines(problems: Sequence[Problem], most_names: int | None = None) -> list[str]:
+    """Lines for people: what is wrong, on which hosts (at most `most_names` by name), and the cure under it."""
     lines = []
     for problem in problems:
-        names = ", ".join(clean(name) for name in problem.members)
+        names = ", ".join(clean(name) for name in problem.members[:most_names])
+        if most_names is not None and len(problem.members) > most_names:
+            names += f" and {len(problem.members) - most_names} more"
         if len(problem.members) == 1:
             lines.append(f"{names}: {problem.sentence}")
         else:

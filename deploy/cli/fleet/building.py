@@ -16,7 +16,7 @@ from deploy.model.artifact import Artifact
 from deploy.model.fleet import Member
 from deploy.model.source import Source
 from deploy.model.target import Target
-from deploy.model.units import show_bytes
+from deploy.model.units import show_bytes, show_hosts
 from deploy.toolchain import find
 
 
@@ -58,10 +58,9 @@ def build_all(order: Order, members: Sequence[Member], note: Callable[[str], Non
     def one(key: tuple[Source, Target, str]) -> Artifact:
         found = find_built(*key, go)
         artifact = found or build(*key, go, note=note)
-        hosts = len(wanted[key])
         note(
             f"{artifact.name} {artifact.version} for {artifact.target}, {show_bytes(artifact.size_bytes)}, "
-            f"{'built already' if found else 'built'}, for {'1 host' if hosts == 1 else f'{hosts} hosts'}"
+            f"{'built already' if found else 'built'}, for {show_hosts(len(wanted[key]))}"
         )
         return artifact
 

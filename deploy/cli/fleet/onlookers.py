@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from deploy.fleet.engine import Onlooker
 from deploy.model.display import clean
 from deploy.model.rollout import Missed, Result, Rollout, State, Wave
-from deploy.model.units import show_span
+from deploy.model.units import show_hosts, show_span
 from deploy.report.fleet import COLUMNS, Row, is_ended, progress_line, wave_rows
 from deploy.report.silent import Shows
 
@@ -141,7 +141,7 @@ def columns(rows: Sequence[Row]) -> list[str]:
 
 def wave_title(wave: Wave, of: int, count: int) -> str:
     """Which wave of how many, and how many hosts of it."""
-    hosts = "1 host" if count == 1 else f"{count} hosts"
+    hosts = show_hosts(count)
     if not wave.number:
         return f"once more: {hosts} out of reach"
     return f"wave {wave.number} of {of}: {hosts}"

@@ -36,6 +36,7 @@ from deploy.fleet.waves import parse_waves, plan_waves
 from deploy.interrupts import noted_interrupts
 from deploy.model.fleet import Member
 from deploy.model.rollout import OnFailure, Phase, Policy, Result, Rollout
+from deploy.model.units import show_hosts
 from deploy.report import silent
 from deploy.report.problems import problem_lines, problems_of
 
@@ -116,9 +117,8 @@ def resume(text: str, spread: Spread = HERE, *, as_json: bool, junit: str) -> in
         its = {name for wave in found.waves for name in wave.members}
         inventory = [member for member in read(found.inventory).members if member.name in its]
         members = overridden(inventory, found.wishes)
-        hosts = "1 host is" if left == 1 else f"{left} hosts are"
         screen = silent.screen(as_json=as_json)
-        screen.say(f"rollout {found.id}: {hosts} left")
+        screen.say(f"rollout {found.id}: {show_hosts(left)} {'is' if left == 1 else 'are'} left")
         spread = spread if left else HERE
         if spread:
             refuse_unknown_boards(members)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from deploy.model.rollout import Result, State
+from deploy.model.units import show_hosts
+from deploy.report.problems import problem_lines, problems_of
 from deploy.report.silent import Shows
 
 _WORST_FIRST = (4, 70, 2, 1, 3, 0)
@@ -48,14 +51,8 @@ def in_order(results: Sequence[Result]) -> list[Result]:
 
 def show_results(screen: Shows, results: Sequence[Result], seconds: float) -> None:
     """Each problem once with its hosts and its cure, then the figures, then the counts."""
-    problems: dict[tuple[str, str], list[str]] = {}
-    for result in in_order(results):
-        if result.problem:
-            problems.setdefault((result.problem, result.cure), []).append(result.member)
-    for (problem, cure), names in problems.items():
-        screen.say(f"{len(names)} of {len(results)}: {problem}\n  {_named(names)}")
-        if cure:
-            screen.say(f"  cure: {cure}")
+    for line in problem_lines(problems_of(each for each in results if each.problem), _MOST_NAMES):
+        screen.say(line)
     answers: dict[str, list[str]] = {}
     for result in results:
         if "stdout" in (result.document or {}) and not result.problem:
@@ -69,12 +66,9 @@ def show_results(screen: Shows, results: Sequence[Result], seconds: float) -> No
     if any(each.verdict for each in results):
         more = f", {_MOST_ROWS} of {len(results)}" if len(results) > _MOST_ROWS else ""
         screen.pairs(f"The worst first{more}", rows)
-    counts: dict[str, int] = {}
-    for result in results:
-        what = _word(result)
-        counts[what] = counts.get(what, 0) + 1
+    counts = Counter(map(_word, results))
     told = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
-    screen.say(f"{len(results)} hosts in {seconds:.1f} s: {told}")
+    screen.say(f"{show_hosts(len(results))} in {seconds:.1f} s: {told}")
 
 
 def _word(result: Result) -> str:
