@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test check check-python check-gateway check-windows race fuzz bench clean
 
+TESTJOBS ?= auto
 FUZZTIME ?= 30s
 FUZZJOBS ?= 4
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -14,7 +15,7 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	cd gateway && ../$(BIN)/go test ./...
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n $(TESTJOBS)
 
 # Two halves, for make -j2: one runs on one CPU, the other compiles most of the time.
 check: check-python check-gateway

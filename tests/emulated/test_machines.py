@@ -70,6 +70,7 @@ def test_a_board_that_is_up_boots_again_though_its_image_is_gone(
         assert board.daemon.returncode == 0, board.words()
 
 
+@pytest.mark.parametrize("board", ["riscv64"], indirect=True, scope="session")
 def test_a_power_cut_loses_nothing_that_was_synced_and_the_board_boots_again(board: EmulatedBoard) -> None:
     boots = board.ask("boots")["boots"]
     qemu = board.qemu
@@ -96,7 +97,7 @@ until [ -e /run/unblock ]; do nc -l -p {port}; sleep 0.2; done
 """
     board.run(f"rm -f /run/unblock; setsid sh -c '{block}' </dev/null >/dev/null 2>&1 &")
     until_s = time.monotonic() + 60
-    while board.run("pidof nc").status != 0:
+    while not takes_the_port(board):
         assert time.monotonic() < until_s, "the port is never taken"
     time.sleep(4)  # eight tries, at two a second
     assert board.run("pidof nc").status == 0, "the port is taken"
@@ -108,6 +109,13 @@ until [ -e /run/unblock ]; do nc -l -p {port}; sleep 0.2; done
         assert time.monotonic() < until_s, board.words()
         time.sleep(0.5)
     assert connections(board.daemon.pid, board.state["port"]) == 1
+
+
+def takes_the_port(board: EmulatedBoard) -> bool:
+    try:
+        return board.run("pidof nc").status == 0
+    except asyncssh.Error:  # this login was ended like the others
+        return False
 
 
 def answers(board: EmulatedBoard, request: bytes) -> bool:

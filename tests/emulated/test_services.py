@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from emulated_board import ImageOf, slot
+from login import run
 from program import Slimdeploy
 
 from deploy import catalogue
@@ -20,11 +21,11 @@ pytestmark = [pytest.mark.install_check, pytest.mark.timeout(900)]
 _DEPLOY_S = 550
 
 HOSTS = {
-    "systemd": ("rpi-zero-2w", "systemd", "128MiB"),
-    "openrc": ("luckfox-pico", "openrc", "64MiB"),
-    "busybox_init": ("milkv-duo", "busybox", "64MiB"),
+    "systemd": ("rpi-zero-2w", "systemd", "128MiB", ""),
+    "openrc": ("luckfox-pico", "openrc", "64MiB", ""),
+    "busybox_init": ("milkv-duo", "busybox", "64MiB", "swap-zram"),
 }
-"""By the service manager: the board, its user land, and its memory."""
+"""By the service manager: the board, its user land, its memory, and its switches."""
 
 
 class Host:
@@ -63,7 +64,19 @@ class Host:
         return status
 
     def cut_the_power(self) -> None:
-        assert self._slimdeploy("emulate.power-cut", "--board", self.board).code == 0
+        ended = self._slimdeploy("emulate.power-cut", "--board", self.board, timeout_s=_DEPLOY_S)
+        assert ended.code == 0, ended.err
+
+    def provision(self, *flags: str) -> dict[str, tuple[str, str]]:
+        """State and detail of each wish."""
+        wishes = self.run("provision", *flags)["wishes"]
+        assert isinstance(wishes, list)
+        return {each["name"]: (each["state"], each["detail"]) for each in wishes}
+
+    def on_the_board(self, command: str) -> str:
+        found = emulated.status(self.board)
+        assert found is not None
+        return run(found, command)
 
 
 @pytest.fixture(params=HOSTS)
@@ -76,16 +89,15 @@ def manager(request: pytest.FixtureRequest) -> str:
 def host(
     manager: str, private_home: Path, emulated_cache: Path, image_of: ImageOf, slimdeploy: Slimdeploy
 ) -> Iterator[Host]:
-    board, land, memory = HOSTS[manager]
+    board, land, memory, switches = HOSTS[manager]
     image_of(machine_for(catalogue.board(board).target).name, land)
     home = private_home / "slimdeploy"
     home.mkdir()
     (home / "cache").symlink_to(emulated_cache / "cache")
+    flags = ["--user-land", land, "--memory", memory, *(["--switches", switches] if switches else [])]
     with slot(emulated_cache):
         try:
-            up = slimdeploy(
-                "emulate.up", "--board", board, "--user-land", land, "--memory", memory, timeout_s=_DEPLOY_S
-            )
+            up = slimdeploy("emulate.up", "--board", board, *flags, timeout_s=_DEPLOY_S)
             assert up.code == 0 and user_land_called(land).title in up.out, up.err
             yield Host(slimdeploy, board)
         finally:
@@ -98,7 +110,7 @@ def start_detail(document: dict[str, object]) -> str:
     return str(next(step["detail"] for step in steps if step["title"] == "Start"))
 
 
-def test_the_hosts_own_service_manager_keeps_the_gateway(manager: str, host: Host) -> None:
+def test_the_hosts_own_service_manager_keeps_the_gateway_and_its_boot_the_swap(manager: str, host: Host) -> None:
     deployed = host.run("deploy", "--hard-limit", "16MiB", "--messages", "20")
     assert deployed["verdict"] == "PASS"
     assert "hard limit 16.0 MiB (cgroup v2)" in start_detail(deployed)
@@ -109,11 +121,16 @@ def test_the_hosts_own_service_manager_keeps_the_gateway(manager: str, host: Hos
     assert status["user"] == "picoclaw" and "of its own user picoclaw" in start_detail(deployed)
     assert host.run("deploy", "--hard-limit", "16MiB", "--no-measure")["changed"] is False
 
-    # Nobody deploys after a power cut: it is there again, by itself, under its limits.
+    made = host.provision("--swap", "4MiB", "--yes")
+    assert made["swap"][0] == "changed" and "/slimdeploy.swap" in made["swap"][1]
+
+    # Nobody deploys after a power cut: it is there again, by itself, under its limits, and so is the swap file.
     host.cut_the_power()
     back = host.runs_within(60)
     assert (back["sha256"], back["hard_limit_bytes"]) == (status["sha256"], 16 * 1024 * 1024)
     assert back["user"] == "picoclaw"
+    swap = host.provision("--swap", "4MiB")["swap"]
+    assert swap[0] == "already" and "until its next start" not in swap[1]
 
     # A limit that is too small is found, and what ran before runs again, under the limit of before.
     error = host.fails("deploy", "--hard-limit", "512KiB", "--no-measure")
@@ -130,11 +147,23 @@ def test_the_hosts_own_service_manager_keeps_the_gateway(manager: str, host: Hos
     detached = host.run("deploy", "--service", "detached", "--user", "root", "--no-measure")
     assert "not after a reboot" in start_detail(detached)
     assert (host.status()["kept_by"], host.status()["user"]) == ("detached", "root")
+    assert host.provision("--swap", "off", "--yes")["swap"] == ("changed", "no swap on its storage")
+    if manager == "busybox_init":  # it starts with zram that is none of ours
+        changes_its_zram(host)
     host.cut_the_power()
     assert host.status()["running"] is False
+    assert host.provision("--swap", "off")["swap"][0] == "already"
     again = host.run("deploy", "--no-measure")
     assert f"kept running by {manager}" in start_detail(again)
 
     assert "is gone" in host.says("uninstall")
-    host.cut_the_power()
     assert "no gateway is installed" in host.fails("status")
+    # Nothing would start it at the next boot: no unit, no script, no link to one.
+    assert host.on_the_board("find /etc /opt -name '*picoclaw*' 2>/dev/null") == ""
+
+
+def changes_its_zram(host: Host) -> None:
+    assert host.provision("--zram", "8MiB")["zram"][0] == "already"
+    assert host.provision("--zram", "off", "--yes")["zram"] == ("changed", "no swap in compressed memory")
+    smaller = host.provision("--zram", "8MiB", "--yes")["zram"]
+    assert smaller[0] == "changed" and "/dev/zram0 (8,1" in smaller[1]

@@ -99,16 +99,6 @@ rc_cgroup_settings='memory.max 16777216'
     openrc.run("rc-service held stop; rm /etc/init.d/held")
 
 
-@pytest.mark.parametrize("land", ["systemd", "openrc"])
-def test_a_board_comes_back_after_a_power_cut(land: str, request: pytest.FixtureRequest) -> None:
-    board: EmulatedBoard = request.getfixturevalue(land)
-    boots = board.ask("boots")["boots"]
-    board.run("echo kept >/opt/kept; sync")
-    board.ask("power_cut")
-    board.wait_for_boot(boots + 1)
-    assert board.run("cat /opt/kept").out == "kept\n"
-
-
 def probed(board: EmulatedBoard) -> Probed:
     framing = Framing.new()
     said = board.run("sh", probe_script(framing).text.encode())

@@ -10,7 +10,7 @@ import re
 from xdist.scheduler import LoadScopeScheduling
 
 LONGEST_FIRST = (
-    *("emulated/test_services.py", "emulated/test_swap.py", "emulated/test_power_cuts.py", "emulated/test_deploy.py"),
+    *("emulated/test_services.py", "emulated/test_power_cuts.py", "emulated/test_deploy.py"),
     *("emulated/", "loopback/", "ssh/", "traps/"),
 )
 """The files whose tests take longest: a worker that gets one last keeps all others waiting."""
