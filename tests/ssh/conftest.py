@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers import Server, dropbear, openssh
+from servers import DROPBEAR_WITH_SFTP, Server, dropbear, openssh
 
 
 @pytest.fixture
@@ -30,6 +30,10 @@ def dropbear_server(server_folder: Path) -> Iterator[Server]:
 
 @pytest.fixture(params=["OpenSSH", "Dropbear"])
 def real_server(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Server]:
-    """The same test on both."""
-    with (openssh if request.param == "OpenSSH" else dropbear)(server_folder) as server:
+    """The same test on both; on DROPBEAR_WITH_SFTP too where it says so."""
+    with (
+        openssh(server_folder)
+        if request.param == "OpenSSH"
+        else dropbear(server_folder, sftp=request.param == DROPBEAR_WITH_SFTP)
+    ) as server:
         yield server

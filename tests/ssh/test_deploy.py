@@ -1,4 +1,4 @@
-"""The main job, whole: the program as a user runs it, against OpenSSH and against Dropbear without SFTP.
+"""The main job, whole: the program as a user runs it, against OpenSSH and against Dropbear, without SFTP and with it.
 
 The gateway is the real one; its Bot API is the stand-in, over TLS. Each test removes what it put on the "board".
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from program import REPOSITORY, Slimdeploy
-from servers import Server, free_port
+from servers import DROPBEAR_WITH_SFTP, Server, free_port
 
 from deploy.model.secret import Secret
 from deploy.telegram.served import ServedBotApi
@@ -77,6 +77,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.parametrize("real_server", ["OpenSSH", "Dropbear", DROPBEAR_WITH_SFTP], indirect=True)
 def test_a_deployment_ends_with_a_gateway_that_answers_and_a_second_one_changes_nothing(seat: Seat) -> None:
     code, document, err = seat.deploy()
     assert code == 0, err + json.dumps(document, indent=1)

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import Server, descendants, free_port, make_key, needs, openssh
+from paramiko import SSHClient, SSHException
+from servers import Server, descendants, dropbear, free_port, make_key, needs, openssh
 
 from deploy.errors import (
     AuthenticationRefused,
@@ -43,6 +44,22 @@ pytestmark = pytest.mark.install_check
 def transport(real_server: Server) -> Iterator[SshTransport]:
     with closing(ssh.connect(real_server.host)) as opened:
         yield opened
+
+
+@pytest.mark.parametrize("sftp", [False, True])
+def test_the_dropbear_of_these_tests_has_sftp_just_where_it_is_asked_for(server_folder: Path, sftp: bool) -> None:
+    with dropbear(server_folder, sftp=sftp) as server, closing(SSHClient()) as client:
+        client.load_host_keys(str(server.host.known_hosts))
+        user, key = server.host.user, server.key
+        client.connect(
+            "127.0.0.1", server.host.port or 0, user, key_filename=key, allow_agent=False, look_for_keys=False
+        )
+        try:
+            client.open_sftp().listdir(".")
+            found = True
+        except (SSHException, EOFError):
+            found = False
+        assert found is sftp
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Real SSH servers on 127.0.0.1 for the tests: OpenSSH's sshd, and Dropbear as a board has it, without SFTP."""
+"""Real SSH servers on 127.0.0.1 for the tests: OpenSSH's sshd, and Dropbear, as most boards have it without SFTP."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ import pytest
 from deploy.model.host import Host
 
 PLACES = os.pathsep.join(("/usr/sbin", "/usr/local/sbin", os.environ.get("PATH", os.defpath)))
+
+SFTP_SERVER = Path("/usr/lib/sftp-server")
+"""What Debian's Dropbear starts for the subsystem (SFTPSERVER_PATH in its default_options.h)."""
+
+DROPBEAR_WITH_SFTP = "Dropbear with SFTP"
 
 
 @dataclass(frozen=True)
@@ -150,13 +155,15 @@ def openssh(folder: Path, *more: str) -> Iterator[Server]:
 
 
 @contextmanager
-def dropbear(folder: Path) -> Iterator[Server]:
-    """Dropbear without SFTP. It reads ~/.ssh/authorized_keys of the password file's home folder, so it gets a mount
-    namespace in which a folder of the test lies over that."""
+def dropbear(folder: Path, *, sftp: bool = False) -> Iterator[Server]:
+    """Dropbear. It reads ~/.ssh/authorized_keys of the password file's home folder, so it gets a mount namespace in
+    which a folder of the test lies over that; and over the SFTP server that it would start, nothing, unless `sftp`."""
     program, keygen = needs("dropbear", "dropbear-bin"), needs("dropbearkey", "dropbear-bin")
     unshare = needs("unshare", "util-linux")
     if subprocess.run([unshare, "--mount", "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("this login may not make a mount namespace, which keeps Dropbear from your ~/.ssh (run as root)")
+    if sftp and not SFTP_SERVER.exists():
+        pytest.skip(f"{SFTP_SERVER} is not installed (Debian: apt-get install openssh-sftp-server)")
     public = prepare(folder)
     home = folder / "home"
     (home / ".ssh").mkdir(mode=0o700)
@@ -169,9 +176,10 @@ def dropbear(folder: Path) -> Iterator[Server]:
     host_public = next(line for line in made.stdout.splitlines() if line.startswith("ssh-ed25519"))
     port = free_port()
     real_home = pwd.getpwuid(os.getuid()).pw_dir
-    served = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+    hidden = "" if sftp or not SFTP_SERVER.exists() else f"mount --bind /dev/null {SFTP_SERVER} && "
+    served = f'{hidden}mount --bind "$1" "$2" && shift 2 && exec "$@"'
     server_command = [program, "-F", "-E", "-s", "-r", str(folder / "host_key"), "-p", f"127.0.0.1:{port}"]
     command = [unshare, "--mount", "sh", "-c", served, "sh", str(home), real_home, *server_command]
     command += ["-P", str(folder / "dropbear.pid")]
-    with serving("Dropbear", command, folder, port, host_public) as server:
+    with serving(DROPBEAR_WITH_SFTP if sftp else "Dropbear", command, folder, port, host_public) as server:
         yield server
