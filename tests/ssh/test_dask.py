@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ import deeds_for_workers
 import pytest
 from dask_cluster import Cluster, dask_cluster
 from program import Slimdeploy
-from servers import descendants
+from servers import descendants, free_port
 from ssh_fleet import SshFleet, ssh_fleet
 
 from deploy import deployments
@@ -266,3 +267,15 @@ def test_ctrl_c_lets_hosts_on_workers_of_this_machine_come_to_their_end_and_thre
         assert resumed.code == 0, (resumed.out, resumed.err)
         states = {each["member"]: each["state"] for each in resumed.document["hosts"]}
         assert states == {"first": "deployed", "second": "deployed"}
+
+
+def test_a_scheduler_that_is_not_there_is_said_in_a_sentence_before_any_host_is_touched(slimdeploy: Slimdeploy) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody_asks:
+        nobody_asks.setblocking(False)
+        host = f"root@127.0.0.1:{nobody_asks.getsockname()[1]}"
+        scheduler = f"tcp://127.0.0.1:{free_port()}"
+        ended = slimdeploy("fleet.memory", "--inventory", host, "--scheduler", scheduler)
+        assert ended.code == 2 and f"the scheduler at {scheduler} can't be reached" in ended.err, ended.err
+        assert "cure: Is a scheduler up there" in ended.err and "Traceback" not in ended.err
+        with pytest.raises(BlockingIOError):
+            nobody_asks.accept()
