@@ -13,6 +13,7 @@ from program import Slimdeploy
 
 from deploy import catalogue
 from deploy.emulator import emulated
+from deploy.emulator.kept import KeptBoard
 from deploy.emulator.machines import machine_for
 from deploy.emulator.user_lands import user_land_called
 
@@ -26,6 +27,21 @@ HOSTS = {
     "busybox_init": ("milkv-duo", "busybox", "64MiB", "swap-zram"),
 }
 """By the service manager: the board, its user land, its memory, and its switches."""
+
+SAYS = {
+    "systemd": (
+        "readlink /proc/1/exe; systemctl is-system-running --wait; systemctl --failed --no-legend --plain; "
+        "systemctl is-active dropbear network board",
+        ["/usr/lib/systemd/systemd", "running", *["active"] * 3],
+    ),
+    "openrc": (
+        "cat /proc/1/comm; rc-status --runlevel; "
+        "for each in cgroups board network dropbear; do rc-service $each status; done 2>&1 | grep -c started",
+        ["init", "default", "4"],
+    ),
+    "busybox_init": ("cat /proc/1/comm", ["init"]),
+}
+"""What shows that this init is the board's own and everything of it is up."""
 
 
 class Host:
@@ -74,9 +90,20 @@ class Host:
         return {each["name"]: (each["state"], each["detail"]) for each in wishes}
 
     def on_the_board(self, command: str) -> str:
+        return run(self.kept(), command)
+
+    def kept(self) -> KeptBoard:
         found = emulated.status(self.board)
         assert found is not None
-        return run(found, command)
+        return found
+
+    def probed(self) -> dict[str, object]:
+        kept = self.kept()
+        there = ("--host", f"{kept.user}@{kept.address}:{kept.port}", "--identity", str(kept.key_file))
+        ended = self._slimdeploy("boards.probe", *there, "--accept-new-host-key", "--json", timeout_s=_DEPLOY_S)
+        assert ended.code == 0, ended.err
+        probed: dict[str, object] = ended.document["probed"]
+        return probed
 
 
 @pytest.fixture(params=HOSTS)
@@ -111,8 +138,14 @@ def start_detail(document: dict[str, object]) -> str:
 
 
 def test_the_hosts_own_service_manager_keeps_the_gateway_and_its_boot_the_swap(manager: str, host: Host) -> None:
+    seen_kib = int(host.kept().facts["memory that Linux sees"].removesuffix(" kB"))
+    assert abs(seen_kib - int(HOSTS[manager][2].removesuffix("MiB")) * 1024) <= 2048
+    command, said = SAYS[manager]
+    assert host.on_the_board(command).splitlines() == said
+    assert host.probed()["init"] == manager
+
     deployed = host.run("deploy", "--hard-limit", "16MiB", "--messages", "20")
-    assert deployed["verdict"] == "PASS"
+    assert deployed["verdict"] == "PASS" and str(deployed["reason"]).startswith("live: ")
     assert "hard limit 16.0 MiB (cgroup v2)" in start_detail(deployed)
     assert f"kept running by {manager}, also after a reboot" in start_detail(deployed)
     status = host.status()
@@ -148,11 +181,12 @@ def test_the_hosts_own_service_manager_keeps_the_gateway_and_its_boot_the_swap(m
     assert "not after a reboot" in start_detail(detached)
     assert (host.status()["kept_by"], host.status()["user"]) == ("detached", "root")
     assert host.provision("--swap", "off", "--yes")["swap"] == ("changed", "no swap on its storage")
-    if manager == "busybox_init":  # it starts with zram that is none of ours
-        changes_its_zram(host)
-    host.cut_the_power()
-    assert host.status()["running"] is False
-    assert host.provision("--swap", "off")["swap"][0] == "already"
+    assert host.on_the_board("grep -rl slimdeploy.swap /etc || true") == ""
+    if manager == "busybox_init":  # the others' boots take too long for a second one
+        changes_its_zram(host)  # it starts with some that is none of ours
+        host.cut_the_power()
+        assert host.status()["running"] is False
+        assert host.provision("--swap", "off")["swap"][0] == "already"
     again = host.run("deploy", "--no-measure")
     assert f"kept running by {manager}" in start_detail(again)
 

@@ -15,9 +15,7 @@ LONGEST_FIRST = (
 )
 """The files whose tests take longest: a worker that gets one last keeps all others waiting."""
 
-_SHARES_A_MACHINE = re.compile(
-    r"tests/emulated/test_(?:machines|probe|user_lands)\.py::.*(riscv64|arm64|armv7|mipsle|systemd|openrc)"
-)
+_SHARES_A_MACHINE = re.compile(r"tests/emulated/test_(?:machines|probe)\.py::.*(riscv64|arm64|armv7|mipsle)")
 # Short files; and one whose tests look for processes of the whole machine, and would find each other's.
 _SHORT = re.compile(r"tests/(?:(?:unit|docs)/[^:]*|ssh/test_any_process\.py)")
 
