@@ -77,16 +77,19 @@ def eta_s(rollout: Rollout, results: Mapping[str, Result]) -> float | None:
 
 
 def progress_line(rollout: Rollout, results: Mapping[str, Result]) -> str:
-    """One line for the whole rollout: "wave 2 of 4: 12 of 50 done; 1,000 hosts: …; about 4 min 10 s left"."""
+    """One line for the whole rollout: "wave 2 of 4: 12 of 50 done; about 4 min 10 s left; 1,000 hosts: …".
+
+    What a narrow terminal cuts off is the count of what waits.
+    """
     members = [name for wave in rollout.waves for name in wave.members]
-    parts = [totals_line(counts_of(members, results))]
+    parts = []
     wave = current_wave(rollout, results)
     if wave is not None:
         done = sum(is_ended(results.get(name)) for name in wave.members)
-        parts.insert(0, f"wave {wave.number} of {len(rollout.waves)}: {done:,} of {len(wave.members):,} done")
+        parts.append(f"wave {wave.number} of {len(rollout.waves)}: {done:,} of {len(wave.members):,} done")
         if (left_s := eta_s(rollout, results)) is not None:
             parts.append(f"about {show_span(left_s)} left")
-    return "; ".join(parts)
+    return "; ".join([*parts, totals_line(counts_of(members, results))])
 
 
 def wave_rows(wave: Wave, results: Mapping[str, Result], most: int = 20) -> list[Row]:

@@ -53,7 +53,7 @@ CANARY = results(well(NAMES[0]))
 def test_progress_tells_the_wave_the_sums_and_the_time_that_is_left() -> None:
     found = CANARY | results(Result(NAMES[1], State.FAILED, seconds=8.0), Result(NAMES[2], State.UNDER_WAY))
     assert progress_line(ROLLOUT, found) == (
-        "wave 2 of 2: 1 of 50 done; 51 hosts: 1 under way, 1 failed, 1 deployed, 48 waiting; about 30 s left"
+        "wave 2 of 2: 1 of 50 done; about 30 s left; 51 hosts: 1 under way, 1 failed, 1 deployed, 48 waiting"
     )
 
 
