@@ -17,7 +17,7 @@ from deploy.board_shell.quoting import quote, quote_path
 from deploy.board_shell.shell_functions import HASH, MANAGER, MEMORY_CGROUP, RUNNING
 from deploy.errors import BadAnswer
 from deploy.model.facts import ElfIdentity, HostFacts, Installed, Part, Running
-from deploy.model.layout import Layout
+from deploy.model.layout import MANAGERS_TEXTS, Layout
 from deploy.model.reading import Process
 from deploy.transport.protocol import Script
 
@@ -74,7 +74,7 @@ pid=$(running_pid "$prefix/run/gateway.pid")
 uid= current= previous= hashes= current_hash=
 {{ while read -r key real uid rest; do case $key in Uid:) break ;; esac; done <"/proc/$$/status"; }} 2>/dev/null
 case $uid in '' | *[!0-9]*) uid=$(id -u) ;; esac
-files_of_ours='config.json ca.pem run/supervise run/launch run/note run/manager'
+files_of_ours='config.json ca.pem {" ".join(f"run/{text}" for text in MANAGERS_TEXTS)}'
 set -- $files_of_ours
 [ ! -x "$prefix/current/$name" ] || set -- "$@" "current/$name"
 for f; do [ ! -f "$prefix/$f" ] || set -- "$@" "$f"; shift; done

@@ -9,6 +9,9 @@ _SYSTEM_FOLDERS = {
     *("root", "run", "sbin", "srv", "sys", "tmp", "usr", "var"),
 }
 
+MANAGERS_TEXTS = ("supervise", "launch", "note", "manager")
+"""Below run/: what the service managers write there. One that took over leaves the texts of the one before."""
+
 
 def prefix_fault(prefix: str) -> str | None:
     """Why `prefix` can't be one, as a clause; None where it can: a folder of its own, in which nothing else lives."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from deploy.board_shell.lock import lock_path
 from deploy.board_shell.quoting import quote, quote_path
-from deploy.model.layout import Layout
+from deploy.model.layout import MANAGERS_TEXTS, Layout
 from deploy.service.guard import guard_files
 from deploy.service.own_user import forgetting
 from deploy.service.texts import BENCH, LIVE, cgroup_name, kept_at, waits_at
@@ -15,7 +15,8 @@ from deploy.service.texts import BENCH, LIVE, cgroup_name, kept_at, waits_at
 
 def removal(layout: Layout, texts: tuple[str, ...], disable: str, forgotten: str) -> str:
     """sh: stop, remove. `texts` are the paths of what the manager wrote, `disable` and `forgotten` its commands."""
-    written = [layout.config, layout.ca_file, *texts]
+    managers = (f"{layout.run}/{text}" for text in MANAGERS_TEXTS)
+    written = dict.fromkeys([layout.config, layout.ca_file, *texts, *managers])
     files = [f"{quote_path(path)}" for path in written]
     for path in written:
         files += [quote_path(f"{waits_at(layout, path)}{end}") for end in ("", ".part")]

@@ -225,6 +225,7 @@ def test_uninstall_removes_what_a_deployment_put_there_and_nothing_else(seat: Se
     process = parse_pid_file(seat.run(seat.service.switch("aaaa", before=None, staged=seat.stage())).stdout)
     prefix = Path(seat.service.layout.prefix)
     (prefix / "notes.txt").write_text("the user's own")
+    (prefix / "run" / "launch").write_text("of the service manager that kept it before")
     seat.run(seat.service.uninstall())
     assert not alive(process.pid)
     assert [path.name for path in prefix.iterdir()] == ["notes.txt"]
