@@ -85,6 +85,11 @@ class Layout:
         return f"{self.run}/supervisor.pid"
 
     @property
+    def ended_file(self) -> str:
+        """The exit status with which the gateway ended last under this supervisor; not there where it never has."""
+        return f"{self.run}/ended"
+
+    @property
     def log(self) -> str:
         """The folder of logs."""
         return f"{self.prefix}/log"

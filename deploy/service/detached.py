@@ -48,13 +48,14 @@ class Detached(ServiceManager):
 {head(layout)}
 pid_file={quote_path(layout.pid_file)}
 own_pid_file={quote_path(layout.supervisor_pid_file)}
+ended={quote_path(layout.ended_file)}
 log={quote_path(layout.log_file)}
 {TICKS}{NOTE}say() {{ printf 'supervisor: %s\\n' "$1"; }}
 finish() {{
     trap '' TERM INT
     [ -z "$guard" ] || kill -TERM "$guard" 2>/dev/null
     [ -z "$child" ] || {{ kill -TERM "$child" 2>/dev/null; wait "$child"; }}
-    rm -f "$pid_file" "$own_pid_file"
+    rm -f "$pid_file" "$own_pid_file" "$ended"
     exit "$1"
 }}
 become_the_gateway() {{
@@ -66,7 +67,7 @@ trap '' HUP
 cd / || exit 1
 unset SSH_CLIENT SSH_CONNECTION SSH_TTY
 export {exports(self.limits)}{self._more_exports()}
-note "$$" "$own_pid_file"
+note "$$" "$own_pid_file" || finish 1
 {self.getting_ready(f"finish {CONFIG_FAULT_STATUS}")}{self._guard()}pause=1
 while :; do
     {ROTATE}    read -r up rest </proc/uptime; begun=${{up%%.*}}
@@ -76,6 +77,7 @@ while :; do
     wait "$child"; status=$?
     child=
     rm -f "$pid_file"
+    echo "$status" >"$ended" 2>/dev/null
     if [ "$status" -eq {CONFIG_FAULT_STATUS} ]; then
         say "the gateway can't run so (status {CONFIG_FAULT_STATUS}) and is not started again"
         finish {CONFIG_FAULT_STATUS}
@@ -115,14 +117,14 @@ own_ticks=$(ticks_of "$$")
 stop_gateway() {{ end_by_pid_files; }}
 start_gateway() {{
     mkdir -p {quote_path(layout.run)} {quote_path(layout.log)} || return 1
-    rm -f "$pid_file"
+    rm -f "$pid_file" {quote_path(layout.ended_file)}
     detach=$(command -v setsid || :)
     $detach sh {quote_path(self.supervisor_path)} </dev/null >>{quote_path(layout.log_file)} 2>&1 &
     started=$!
     until_s=$(($(uptime_s) + {START_GRACE_S}))
     while [ "$(uptime_s)" -le "$until_s" ]; do
         said=$(cat "$pid_file" 2>/dev/null) && [ -n "$said" ] && {{ echo "$said"; return 0; }} # it may be gone at once
-        ticks_of "$started" >/dev/null || break
+        [ ! -e {quote_path(layout.ended_file)} ] && take_ticks "$started" || break
         nap
     done
     if ! running_pid "$supervisor_pid_file" >/dev/null; then

@@ -25,7 +25,8 @@ def removal(layout: Layout, texts: tuple[str, ...], disable: str, forgotten: str
         files += [quote_path(f"{path}{end}") for end in ("", ".new")]
     for path in (layout.offset_file, layout.log_file):
         files += [quote_path(f"{path}{end}") for end in ("", ".part", ".1")]
-    files += [quote_path(each) for each in (*guard_files(layout), lock_path(layout), layout.current, layout.previous)]
+    others = (layout.ended_file, *guard_files(layout), lock_path(layout), layout.current, layout.previous)
+    files += [quote_path(each) for each in others]
     live, benches = Layout(f"{layout.run}/{LIVE}", layout.name), quote_path(f"{layout.run}/{BENCH}-")
     releases, name = quote_path(layout.releases), quote(layout.name)
     folders = " ".join(map(quote_path, (layout.releases, layout.run, layout.log, layout.prefix)))
