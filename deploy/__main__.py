@@ -33,13 +33,20 @@ def _code() -> int:
         if isinstance(end.code, str):
             sys.stderr.write(end.code + "\n")
             return 1
+        # Invoke makes an exit with 1, which is a verdict here, of a Ctrl-C that comes before or after a command.
+        if end.code == 1 and isinstance(end.__context__, KeyboardInterrupt):
+            return _interrupted()
         return end.code or 0
     except BrokenPipeError:
         return 0
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted\n")
-        return INTERRUPTED
+        return _interrupted()
     return 0
+
+
+def _interrupted() -> int:
+    sys.stderr.write("\ninterrupted\n")
+    return INTERRUPTED
 
 
 if __name__ == "__main__":

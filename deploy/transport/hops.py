@@ -5,12 +5,13 @@ Logging in, and what is spoken then, is `ssh.py`'s.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fabric import Config, Connection
-from paramiko import ChannelException, SSHException
+from paramiko import Channel, ChannelException, SSHException
 from paramiko.config import SSHConfig
 
 from deploy.errors import BadFile, HostError, Unreachable
@@ -21,6 +22,49 @@ _USER_SETTINGS: Once[SSHConfig] = Once()
 """What a fleet's hosts have in common is not read for each of them."""
 
 
+class Through:
+    """A channel through a jump host, as the socket of a connection: once it is closed, nothing more is sent on it.
+
+    Paramiko's channel may send after its CLOSE what another thread was just writing (`Channel._send` lets go of its
+    lock before). OpenSSH then ends the whole connection ("data packet referred to nonexistent channel"), and with it
+    those to all other hosts behind that jump host.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._sending = threading.Lock()
+        self._is_closed = False
+
+    def send(self, data: bytes) -> int:
+        """Some of the data; how many bytes. Raises OSError once it is closed, TimeoutError."""
+        with self._sending:
+            if self._is_closed:
+                raise OSError("the channel through the jump host is closed")
+            return int(self._channel.send(data))
+
+    def close(self) -> None:
+        """After what is being sent; twice is fine."""
+        with self._sending:
+            self._is_closed = True
+            self._channel.close()
+
+    def recv(self, most_bytes: int) -> bytes:
+        """What has come; b"" at its end. Raises TimeoutError."""
+        return bytes(self._channel.recv(most_bytes))
+
+    def settimeout(self, seconds: float | None) -> None:
+        """For `send` and `recv`."""
+        self._channel.settimeout(seconds)
+
+
+class Behind(Connection):  # type: ignore[misc]  # Fabric has no types
+    """A connection that may go through jump hosts."""
+
+    def open_gateway(self) -> Through:
+        """The way through the open connection to the last of them."""
+        return Through(super().open_gateway())
+
+
 def described(host: Host, board_user: str, board_port: int) -> Connection:
     """The host as the user's SSH settings have it, with its jump hosts; not open yet. Raises BadFile."""
     # A host that brings its own key is described wholly: nothing of the user's settings applies to it.
@@ -28,7 +72,7 @@ def described(host: Host, board_user: str, board_port: int) -> Connection:
         settings = SSHConfig() if host.key_file is not None else _USER_SETTINGS.get(_versions(), _user_settings)
         config = Config(overrides={"load_ssh_configs": False}, ssh_config=settings, lazy=True)
         found = config.base_ssh_config.lookup(host.address)
-        connection = Connection(
+        connection = Behind(
             host.address,
             user=host.user or found.get("user") or board_user,
             port=host.port or int(found.get("port", board_port)),
@@ -96,10 +140,15 @@ def _problem(error: BaseException, where: str, port: int, command: str | None) -
             return Unreachable(f"the jump host does not reach port {port}", where)
         case SSHException() | EOFError() if command is not None:
             return Unreachable(f"the ProxyCommand of ~/.ssh/config leads to no SSH server ({command})", where)
-        case SSHException() if "No existing session" in str(error):  # no key exchange within the time
+        case SSHException() if _took_too_long(error):
             return Unreachable(f"what listens on port {port} says nothing", where)
         case SSHException() | EOFError():
             return Unreachable(f"what listens on port {port} does not speak SSH as expected ({error})", where)
         case OSError():
             return Unreachable(f"{where} is out of reach: {error.strerror or error}", where)
     return None
+
+
+def _took_too_long(error: SSHException) -> bool:
+    """Whether there was no banner, or no key exchange, within the time."""
+    return isinstance(error.__context__, TimeoutError) or "No existing session" in str(error)

@@ -55,6 +55,12 @@ def hanging(greeting: bytes) -> Iterator[int]:
 
 
 class HangsInLogin(asyncssh.SSHServer):
+    def __init__(self, connections: list[asyncssh.SSHServerConnection]) -> None:
+        self._connections = connections
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connections.append(conn)
+
     async def begin_auth(self, username: str) -> bool:
         await asyncio.sleep(60)
         return True
@@ -66,16 +72,22 @@ def hanging_in_login(known_hosts: Path) -> Iterator[int]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
+    connections: list[asyncssh.SSHServerConnection] = []
 
     async def start() -> asyncssh.SSHAcceptor:
         key = asyncssh.generate_private_key("ssh-ed25519")
-        server = await asyncssh.listen("127.0.0.1", 0, server_factory=HangsInLogin, server_host_keys=[key])
+        server = await asyncssh.listen(
+            "127.0.0.1", 0, server_factory=lambda: HangsInLogin(connections), server_host_keys=[key]
+        )
         public = key.export_public_key("openssh").decode()
         known_hosts.write_text(f"[127.0.0.1]:{server.get_port()} {public}\n")
         return server
 
     async def stop(server: asyncssh.SSHAcceptor) -> None:
         server.close()
+        for connection in connections:
+            connection.abort()
+            await connection.wait_closed()
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
         await asyncio.sleep(0.05)
