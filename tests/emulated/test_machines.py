@@ -86,6 +86,7 @@ def test_a_power_cut_loses_nothing_that_was_synced_and_the_board_boots_again(boa
     assert answer.startswith(b"HTTP/1.1 200 "), "the way back to the Bot API is there again"
 
 
+@pytest.mark.parametrize("board", ["riscv64"], indirect=True, scope="session")
 def test_a_way_back_that_is_blocked_for_a_while_is_there_again_and_leaves_no_connection_open(
     board: EmulatedBoard,
 ) -> None:

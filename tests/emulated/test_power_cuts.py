@@ -19,7 +19,7 @@ from deploy import catalogue
 from deploy.emulator import emulated
 from deploy.emulator.machines import machine_for
 
-CUTS = int(os.environ.get("SLIMDEPLOY_POWER_CUTS", "3"))
+CUTS = int(os.environ.get("SLIMDEPLOY_POWER_CUTS", "2"))
 
 pytestmark = [pytest.mark.install_check, pytest.mark.timeout(300 + 90 * CUTS)]
 

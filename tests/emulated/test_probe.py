@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from emulated_board import TOKEN, EmulatedBoard
+from emulated_board import EmulatedBoard
 from program import Slimdeploy
 
 pytestmark = [pytest.mark.install_check, pytest.mark.timeout(600)]
@@ -17,8 +17,6 @@ TARGETS = {
     # Its 24Kf has an FPU, and says so; routers' 24Kc has none.
     "mipsle": "linux/mipsle/hardfloat",
 }
-NAME = "some-riscv64"
-"""For its hardware has no name of its own."""
 WORDS = {"riscv64": (64, 243), "armv7": (32, 40), "mipsle": (32, 8)}
 
 
@@ -52,35 +50,3 @@ def test_an_emulated_board_says_what_it_is_in_one_round_trip(
     assert (shown["name"], shown["target"], shown["init"]) == ("mine", TARGETS[board.machine], "busybox_init")
     plain = slimdeploy("boards.probe", *login)
     assert plain.code == 0 and "asked in 1 round trip" in plain.out and TARGETS[board.machine] in plain.out
-
-
-@pytest.mark.parametrize("board", ["riscv64"], indirect=True, scope="session")
-def test_a_deployment_to_a_host_alone_asks_it_what_it_is(
-    board: EmulatedBoard,
-    login: tuple[str, ...],
-    slimdeploy: Slimdeploy,
-    private_home: Path,
-    emulated_cache: Path,
-) -> None:
-    home = private_home / "slimdeploy"
-    home.mkdir()
-    (home / "cache").symlink_to(emulated_cache / "cache")
-    token = private_home / "token"
-    token.touch(0o600)
-    token.write_text(TOKEN)
-    bot_api = f"https://127.0.0.1:{board.state['bot_api_port']}"
-    flags = ("--token-file", str(token), "--base-url", bot_api, "--ca-file", str(board.folder / "ca.pem"))
-    first = slimdeploy("deploy", *login, *flags, "--no-measure", timeout_s=550)
-    assert first.code == 0, first.err
-    assert f"is taken for {NAME}," in first.out and "a board was made from what it says, kept as" in first.out
-    assert TARGETS[board.machine] in first.out
-    again = slimdeploy("deploy", *login, *flags, "--no-measure", "--json")
-    assert again.code == 0, again.err
-    assert again.document["changed"] is False
-    assert "made before" in again.document["recognised_by"]
-    name = again.document["board"]
-    assert name == NAME
-    assert (home / "config" / "boards" / f"{name}.toml").exists()
-    status = slimdeploy("status", "--board", name, *login[:4], "--json")
-    assert status.document["running"] is True
-    assert slimdeploy("uninstall", "--board", name, *login[:4]).code == 0
