@@ -1,4 +1,4 @@
-"""A host on a real kernel of its architecture is asked what it is, and is deployed to without a board being named."""
+"""A host on a real kernel of its architecture is asked what it is."""
 
 from __future__ import annotations
 
