@@ -126,7 +126,8 @@ def test_ctrl_c_or_a_closed_terminal_at_any_moment_leaves_the_running_release_ru
         time.sleep(after_s)
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
-    assert process.returncode in (0, 130), err
+    # On a busy machine the program may not even have begun to listen to signals, nor to do anything.
+    assert process.returncode in (0, 130, -number), err
     assert "Traceback" not in err
     status = local("status", "--board", "local", "--json")
     assert status.code == 0, status.err
