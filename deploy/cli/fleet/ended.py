@@ -44,8 +44,8 @@ def document(
     return fleet_document(rollout, results, spread, missed=missed, exit_code=code, seconds=seconds)
 
 
-def show(screen: Shows, rollout: Rollout, results: Mapping[str, Result], seconds: float) -> None:
-    """For people."""
+def show(screen: Shows, rollout: Rollout, results: Mapping[str, Result], seconds: float | None = None) -> None:
+    """For people; `seconds` is what it took, where that is known."""
     from deploy.report.console import Screen
 
     found = list(results.values())
@@ -61,7 +61,8 @@ def show(screen: Shows, rollout: Rollout, results: Mapping[str, Result], seconds
         if spread.count > 1:
             screen.say("\n".join(histogram_lines(spread)))
     members = [name for wave in rollout.waves for name in wave.members]
-    screen.say(f"{totals_line(counts_of(members, results))}, in {seconds:.1f} s")
+    took = f", in {seconds:.1f} s" if seconds is not None else ""
+    screen.say(f"{totals_line(counts_of(members, results))}{took}")
     screen.say("\n".join(_last_words(rollout, results)))
 
 

@@ -176,7 +176,7 @@ def _show_rollout(text: str, *, as_json: bool) -> int:
         screen.say(f"process {holder.pid} carries it out, since {holder.since}")
     elif found.phase is Phase.RUNNING:
         found = replace(found, why="no process carries it out any more")
-    ended.show(screen, found, results, sum(result.seconds for result in results.values()))
+    ended.show(screen, found, results)
     return code
 
 
