@@ -90,15 +90,11 @@ class Framing:
         Variables and functions set before are seen inside; what is set inside is gone afterwards. Raises ValueError for
         a name other than lower-case letters, digits and "_".
         """
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} can't name a section")
-        return f"frame_begin {name}; (\n{commands.strip()}\n); frame_end {name} $?\n"
+        return _framed(name, f"(\n{commands.strip()}\n)")
 
     def here(self, name: str, commands: str) -> str:
         """As `section`, without a subshell: `commands` may not `exit`, and what they set stays set."""
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} can't name a section")
-        return f"frame_begin {name}; {{\n{commands.strip()}\n}}; frame_end {name} $?\n"
+        return _framed(name, f"{{\n{commands.strip()}\n}}")
 
     def at_once(self, text: str) -> str:
         """A whole script of sections whose answers leave the board together, in one piece instead of hundreds.
@@ -110,6 +106,12 @@ class Framing:
     def close(self) -> str:
         """sh text that marks the end; without it the answer counts as cut short."""
         return "printf '\\n#%s close\\n' \"$frame_nonce\"\n"
+
+
+def _framed(name: str, group: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} can't name a section")
+    return f"frame_begin {name}; {group}; frame_end {name} $?\n"
 
 
 def parse(framing: Framing, stdout: bytes) -> Answers:

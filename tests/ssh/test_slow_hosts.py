@@ -13,6 +13,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+from listening import listening
 from servers import Server, openssh
 
 from deploy.errors import HostError
@@ -31,27 +32,18 @@ TIMEOUT_S = 0.6
 @contextmanager
 def hanging(greeting: bytes) -> Iterator[int]:
     """A listener on 127.0.0.1 that says so much to whoever comes, and nothing more."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        held: list[socket.socket] = []
+    held: list[socket.socket] = []
 
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                connection.sendall(greeting)
-                held.append(connection)
+    def greet(connection: socket.socket) -> None:
+        connection.sendall(greeting)
+        held.append(connection)
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join(5)
-            for connection in held:
-                connection.close()
+    try:
+        with listening(greet) as port:
+            yield port
+    finally:
+        for connection in held:
+            connection.close()
 
 
 class HangsInLogin(asyncssh.SSHServer):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from listening import listening
 from paramiko import SSHClient, SSHException
 from servers import Server, descendants, dropbear, free_port, make_key, needs, openssh
 
@@ -65,24 +66,13 @@ def test_the_dropbear_of_these_tests_has_sftp_just_where_it_is_asked_for(server_
 @contextmanager
 def echoing() -> Iterator[int]:
     """A server on 127.0.0.1 that sends back in capitals what comes."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.sendall(connection.recv(1000).upper())
+    def echo(connection: socket.socket) -> None:
+        with connection:
+            connection.sendall(connection.recv(1000).upper())
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join(5)
+    with listening(echo) as port:
+        yield port
 
 
 def test_a_script_runs_in_sh_with_its_status_and_both_its_outputs(transport: SshTransport) -> None:
