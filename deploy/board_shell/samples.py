@@ -36,7 +36,10 @@ from deploy.transport.protocol import Script
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How a set is taken: until `steady` samples in a row stay within `tolerance_kib` of the first of them, or until
-    `settle_s` seconds or `most` samples are over."""
+    `settle_s` seconds or `most` samples are over.
+
+    A board that is too slow for `steady` samples in `settle_s` gets up to `_PATIENCE` times as long for them.
+    """
 
     steady: int = 10
     interval_s: float = 0.3
@@ -80,6 +83,9 @@ class Observation:
 
 
 _MOST_FOUND = 1000
+
+_PATIENCE = 3
+"""On one slow, busy core a look can take seconds; fewer looks than a verdict needs would be no verdict at all."""
 
 _LOOP = """\
 case $pid in '' | *[!0-9]*) pid= ;; esac
@@ -137,7 +143,7 @@ available() {
 }
 nap() { sleep INTERVAL 2>/dev/null || sleep 1; }
 read -r now rest </proc/uptime
-until_s=$((${now%%.*} + SETTLE))
+until_s=$((${now%%.*} + SETTLE)) last_s=$((${now%%.*} + PATIENCE * SETTLE))
 i=0 same=0 anchor=
 """
 """A look starts no program but `sleep`: what the shell reads by itself, a byte at a time, is there sooner than `cat`,
@@ -156,6 +162,7 @@ def sampling_script(
         _LOOP.replace("UNREADABLE", str(UNREADABLE))
         .replace("ABSENT", str(ABSENT))
         .replace("INTERVAL", f"{pace.interval_s:g}")
+        .replace("PATIENCE", str(_PATIENCE))
         .replace("SETTLE", str(pace.settle_s))
     )
     text = [
@@ -189,6 +196,7 @@ def sampling_script(
         f'if [ -n "$anchor" ] && [ $((rss - anchor)) -le {pace.tolerance_kib} ] && '
         f"[ $((anchor - rss)) -le {pace.tolerance_kib} ]; then same=$((same + 1)); else anchor=$rss same=1; fi\n",
         f'[ "$same" -lt {pace.steady} ] || break\n',
+        f'[ "$i" -ge {pace.steady} ] || until_s=$last_s\n',
         'read -r now rest </proc/uptime\n[ "${now%%.*}" -lt "$until_s" ] || break\n',
         "done\n",
         identity.questions(framing, "after"),
@@ -199,7 +207,7 @@ def sampling_script(
         title="sample the process's memory until it is steady, and ask who it is",
         text=framing.at_once("".join(text)),
         changes=False,
-        deadline_s=pace.settle_s + 40.0,
+        deadline_s=_PATIENCE * pace.settle_s + 40.0,
     )
 
 

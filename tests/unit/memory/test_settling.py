@@ -131,3 +131,21 @@ def test_the_board_asks_no_more_than_it_may_and_says_that_it_was_too_little(gate
     )
     proof = next(each for each in reading.evidence if each.name == "settled")
     assert (proof.ok, proof.detail) == (False, "3 samples with figures were had; 9 are needed")
+
+
+def test_a_board_too_slow_for_the_time_gets_the_looks_that_a_verdict_needs(gateways: Gateways) -> None:
+    gateways.runs(gateways.supervise())
+    slow = Pace(steady=4, interval_s=0.6, settle_s=1)  # four looks take 1.8 s: more than is allowed, less than thrice it
+    reading = idle_reading(LocalTransport(), gateways.subject(), pace=slow)
+    proof = next(each for each in reading.evidence if each.name == "settled")
+    assert proof.ok, proof.detail
+    assert len(reading.samples) == 4
+
+
+def test_a_board_too_slow_even_so_is_not_waited_for_without_end(gateways: Gateways) -> None:
+    gateways.runs(gateways.supervise())
+    hopeless = Pace(steady=40, interval_s=0.5, settle_s=1)
+    reading = idle_reading(LocalTransport(), gateways.subject(), pace=hopeless)
+    proof = next(each for each in reading.evidence if each.name == "settled")
+    assert not proof.ok and proof.detail.endswith("samples with figures were had; 40 are needed")
+    assert len(reading.samples) < 10
