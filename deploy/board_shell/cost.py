@@ -12,12 +12,9 @@ from deploy.board_shell.proc_files import kib, parse_status
 QUESTION = 'cat "/proc/$$/stat" && sed -n "/^VmHWM:/p" "/proc/$$/status"'
 """sh: of the shell that runs the script, whichever subshell asks."""
 
-OWN_QUESTION = """\
-told /proc/self/stat && { while read -r key value rest; do
-    case $key in VmHWM:) printf '%s %s kB\\n' "$key" "$value"; break ;; esac
-done </proc/self/status; } 2>/dev/null"""
+OWN_QUESTION = "told /proc/self/stat && lines_of /proc/self/status VmHWM:"
 """sh: of the very shell that asks, which opens these files itself: for a subshell that does all the work of a script.
-Needs TOLD."""
+Needs TOLD and LINES."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,10 @@ import re
 from dataclasses import dataclass
 
 from deploy.board_shell.framing import Answers, Framing
-from deploy.board_shell.proc_files import ABSENT, UNREADABLE, number, parse_stat
+from deploy.board_shell.proc_files import ABSENT, number, parse_stat
 from deploy.errors import BadAnswer
+from deploy.model.limits import SOFT_LIMITS
 from deploy.model.reading import Process
-
-SOFT_LIMITS = ("GOMEMLIMIT", "GOGC", "GOMAXPROCS")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
@@ -62,17 +61,6 @@ class Identity:
 _BY_LINE = "tr '\\000\\012' '\\012\\001' 2>/dev/null"
 """sh: what ends in NUL, as lines. \\001 for newline keeps a newline inside a value from looking like another one."""
 
-_ENVIRONMENT = f"""\
-command -v tr >/dev/null || exit {ABSENT}
-file="/proc/${{pid:-none}}/environ"
-{{ true <"$file"; }} 2>/dev/null || exit {UNREADABLE}
-set -f
-IFS='
-'
-for line in $({_BY_LINE} <"$file"); do
-    case $line in {" | ".join(f"{name}=*" for name in SOFT_LIMITS)}) printf '%s\\n' "$line" ;; esac
-done"""
-
 _ARGV0 = f"""\
 line=
 file="/proc/${{pid:-none}}/cmdline"
@@ -97,7 +85,7 @@ _SAME_FILE = '[ -n "$id_open" ] && [ /proc/self/fd/9 -ef "/proc/${pid:-none}/exe
 def questions(framing: Framing, when: str) -> str:
     """sh text that asks for the identity of process $pid. `when` goes into the names; "after" comes second.
 
-    Needs the functions of `proc_files`, HASH, MANAGER, and the variables $pid, $pid_file and $supervisor_pid_file.
+    Needs the functions of `proc_files`, HASH, MANAGER, SOFT_LIMITS_OF, and $pid, $pid_file, $supervisor_pid_file.
     """
     # Without a PID, /proc//stat would be the whole machine's: there is no process "none".
     first = when != "after"
@@ -115,7 +103,8 @@ def questions(framing: Framing, when: str) -> str:
         else f'if {_SAME_FILE} && [ -n "$id_elf" ]; then printf "%s\\n" "$id_elf"; else {elf}; fi',
         # Both are asked for once a set: nothing is concluded from how they look at its end.
         "argv": _ARGV0 if first else 'printf "%s\\n" "$id_argv"',
-        "environ": "id_environ=$(\n" + _ENVIRONMENT + '\n); id_told=$?\nprintf "%s\\n" "$id_environ"\n(exit "$id_told")'
+        "environ": 'id_environ=$(soft_limits_of "${pid:-none}"); id_told=$?\n'
+        'printf "%s\\n" "$id_environ"; (exit "$id_told")'
         if first
         else 'printf "%s\\n" "$id_environ"; (exit "$id_told")',
         "recorded": 'told "$pid_file"',

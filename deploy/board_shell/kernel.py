@@ -65,18 +65,6 @@ class Kernel:
         return (int(match[1]), int(match[2])) if match else None
 
 
-_SIZES = """\
-{ while read -r k_key k_value k_rest; do
-    case $k_key in MemTotal:) printf '%s %s kB\\n' "$k_key" "$k_value" ;;
-    SwapTotal:) printf '%s %s kB\\n' "$k_key" "$k_value"; break ;; esac
-done </proc/meminfo; } 2>/dev/null"""
-
-_CONTROLLERS_V1 = """\
-{ while read -r k_key k_rest; do
-    case $k_key in memory) printf '%s %s\\n' "$k_key" "$k_rest" ;; esac
-done </proc/cgroups; } 2>/dev/null"""
-
-
 def questions(framing: Framing) -> str:
     """sh text that asks for the circumstances; needs the functions of `proc_files`."""
     asked = {
@@ -88,14 +76,14 @@ def questions(framing: Framing) -> str:
         "cpus": "told /sys/devices/system/cpu/possible",
         "most_cpus": "told /sys/devices/system/cpu/kernel_max",
         "thp": "told /sys/kernel/mm/transparent_hugepage/enabled",
-        "meminfo": _SIZES,
+        "meminfo": "lines_of /proc/meminfo MemTotal: SwapTotal:",
         "swaps": "told /proc/swaps",
         "container": "[ ! -e /.dockerenv ] || echo docker\n"
         "[ ! -e /run/.containerenv ] || echo podman\n"
         "[ ! -e /dev/lxd ] || echo lxd\n"
         "[ ! -r /run/systemd/container ] || told /run/systemd/container",
         "controllers": "told /sys/fs/cgroup/cgroup.controllers",
-        "controllers_v1": _CONTROLLERS_V1,
+        "controllers_v1": "lines_of /proc/cgroups memory",
         "top": "".join(f"[ ! -e /proc/{name} ] || echo {name}\n" for name in _TOP_FILES),
         "shell": 'told "/proc/$$/status"',
         "shell_elf": "hex_of /bin/sh 20",

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 
 from deploy.board_shell.framing import Framing, parse
-from deploy.board_shell.preflight import HOME_PREFIX, RUNNING_QUESTION, parse_running
+from deploy.board_shell.preflight import HOME_PREFIX
 from deploy.board_shell.quoting import quote_path
-from deploy.board_shell.shell_functions import HASH, MANAGER, MEMORY_CGROUP, RUNNING
+from deploy.board_shell.running import RUNNING_NEEDS, RUNNING_QUESTION, parse_running
 from deploy.errors import BadAnswer
 from deploy.model.facts import Running
 from deploy.model.layout import Layout
@@ -26,7 +26,7 @@ def observe_script(layout: Layout, framing: Framing, *, ask_it: bool = True) -> 
     prefix, binary = quote_path(layout.prefix), quote_path(f"{layout.current}/{layout.name}")
     status = f"{binary} status --json --config {quote_path(layout.config)} 2>/dev/null" if ask_it else ":"
     text = framing.at_once(
-        f"{HASH}{RUNNING}{MANAGER}{MEMORY_CGROUP}prefix={prefix} current_hash=\n"
+        f"{RUNNING_NEEDS}prefix={prefix} current_hash=\n"
         'pid=$(running_pid "$prefix/run/gateway.pid")\n'
         + framing.here("running", RUNNING_QUESTION)
         + framing.section("status", status)

@@ -5,26 +5,25 @@ Each fact stands beside its parser. Whether the board can take a release is judg
 
 from __future__ import annotations
 
-import re
 import struct
 from dataclasses import dataclass
 
 from deploy.board_shell.framing import Answers, Framing, parse
 from deploy.board_shell.init_system import INIT_QUESTION, parse_init
+from deploy.board_shell.installed import INSTALLED_QUESTION, parse_installed
 from deploy.board_shell.own_user import own_user_question, parse_own_user
 from deploy.board_shell.place import PLACE, parse_place
+from deploy.board_shell.proc_files import number
 from deploy.board_shell.quoting import quote, quote_path
-from deploy.board_shell.shell_functions import HASH, MANAGER, MEMORY_CGROUP, RUNNING
+from deploy.board_shell.running import RUNNING_NEEDS, RUNNING_QUESTION, parse_running
+from deploy.board_shell.shell_functions import LINES
 from deploy.errors import BadAnswer
-from deploy.model.facts import ElfIdentity, HostFacts, Installed, Part, Running
+from deploy.model.facts import ElfIdentity, HostFacts
 from deploy.model.layout import MANAGERS_TEXTS, Layout
-from deploy.model.reading import Process
 from deploy.transport.protocol import Script
 
 HOME_PREFIX = "~/.picoclaw"
 """Where releases go when the login can't write the board's own prefix."""
-
-LIMIT_NAMES = ("GOMEMLIMIT", "GOGC", "GOMAXPROCS")
 
 # Where Go looks for CA certificates on Linux (crypto/x509/root_linux.go), in its order.
 CA_BUNDLES = (
@@ -35,11 +34,6 @@ CA_BUNDLES = (
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
-
-_NO_LIMIT = 1 << 60
-
-# No figure that a board has to tell is longer.
-_NUMBER = re.compile(r"[0-9]{1,19}")
 
 TOOLS = ("gunzip", "xz", "zstd", "sha256sum", "openssl", "setsid", "od")
 
@@ -61,7 +55,7 @@ class Question:
 def _prelude(question: Question) -> str:
     layout = question.layout
     return f"""\
-{HASH}{RUNNING}{MANAGER}{MEMORY_CGROUP}
+{RUNNING_NEEDS}{LINES}\
 above() {{
     while [ ! -d "$1" ]; do set -- "${{1%/*}}"; [ -n "$1" ] || set -- /; done
     printf '%s\\n' "$1"
@@ -91,86 +85,12 @@ if [ -z "$current_hash" ] && [ -x "$prefix/current/$name" ]; then current_hash=$
 _SYSTEM = "uname -s -r -m"
 _ELF = "od -An -v -tx1 -N 20 /proc/self/exe 2>/dev/null || hexdump -v -n 20 -e '1/1 \"%02x \"' /proc/self/exe"
 _MEMORY = """\
-{ while read -r key value rest; do
-    case $key in MemTotal: | MemAvailable: | MemFree:) printf '%s %s kB\\n' "$key" "$value" ;;
-    SwapTotal:) printf '%s %s kB\\n' "$key" "$value"; break ;; esac
-done </proc/meminfo; } 2>/dev/null
+lines_of /proc/meminfo MemTotal: MemFree: MemAvailable: SwapTotal:
 value=; { read -r value </proc/sys/vm/overcommit_memory; } 2>/dev/null
 echo "overcommit: $value\""""
 _LOGIN = 'printf "%s\\n" "$uid"; date +%s'
 _CA = f'for f in "$SSL_CERT_FILE" {" ".join(CA_BUNDLES)}; do [ -s "$f" ] && {{ printf "%s\\n" "$f"; break; }}; done; :'
 _TOOLS = f'for t in {" ".join(TOOLS)}; do command -v "$t" >/dev/null 2>&1 && printf "%s\\n" "$t"; done; :'
-_INSTALLED = """\
-link() {
-    set -- "$1" "$(cd -P "$1" 2>/dev/null && pwd -P)"
-    [ -n "$2" ] || set -- "$1" "$(readlink "$1" 2>/dev/null)" # it leads nowhere
-    printf '%s\\n' "${2##*/}"
-}
-[ ! -L "$prefix/current" ] || current=$(link "$prefix/current")
-[ ! -L "$prefix/previous" ] || previous=$(link "$prefix/previous")
-printf 'current %s\\nprevious %s\\n' "$current" "$previous"
-[ ! -e "$prefix/run/guard" ] && [ ! -e "$prefix/run/guard.now" ] || echo guarded
-[ -n "$hashes" ] || for f in $files_of_ours; do
-    [ ! -f "$prefix/$f" ] || printf 'file %s %s\\n' "$f" "$(hash_of "$prefix/$f")"
-done
-fields=$IFS IFS='
-'
-for line in $hashes; do
-    f=${line#* } f=${f#[ *]}
-    case $f in current/*) ;; *) printf 'file %s %s\\n' "$f" "${line%% *}" ;; esac
-done
-IFS=$fields
-for f in $system_files; do [ ! -f "$f" ] || printf 'file %s %s\\n' "$f" "$(hash_of "$f")"; done
-for d in "$prefix"/releases/*/; do
-    [ -d "$d" ] || continue
-    d=${d%/}; h=
-    if [ ! -x "$d/$name" ]; then :
-    elif [ -n "$current_hash" ] && [ "$d/$name" -ef "$prefix/current/$name" ]; then h=$current_hash
-    else h=$(hash_of "$d/$name"); fi
-    printf 'release %s %s\\n' "${d##*/}" "$h"
-    [ ! -f "$d/$name" ] || printf 'size %s %s\\n' "${d##*/}" "$(($(wc -c <"$d/$name")))"
-    f=$d/$name.part
-    [ ! -s "$f" ] || printf 'part %s %s %s\\n' "${d##*/}" "$(hash_of "$f")" "$(wc -c <"$f")"
-done; :"""
-"""What is hashed there, $hashes, was hashed by one program together: starting one takes longer than small files do."""
-
-RUNNING_QUESTION = """\
-running() {
-    [ -n "$pid" ] || return 0
-    take_ticks "$pid"
-    printf 'pid %s\\nticks %s\\n' "$pid" "$ticks"
-    if [ -n "$current_hash" ] && [ "/proc/$pid/exe" -ef "$prefix/current/$name" ]; then
-        h=$current_hash f=$(cd -P "$prefix/current" && pwd -P)/$name
-    else h=$(hash_of "/proc/$pid/exe") f=$(readlink "/proc/$pid/exe"); fi
-    printf 'exe %s\\nsha256 %s\\n' "$f" "$h"
-    { running_pid "$prefix/run/supervisor.pid" || manager_of "$pid" "$prefix"; } >/dev/null && echo supervised
-    if g=$(memory_cgroup "$pid"); then
-        h=
-        { read -r h <"$g/memory.max" || read -r h <"$g/memory.limit_in_bytes"; } 2>/dev/null
-        printf 'hard %s\\n' "$h"
-    fi
-    u= n=
-    { while read -r key real rest; do
-        case $key in Uid:) u=$real; break ;; esac
-    done <"/proc/$pid/status"; } 2>/dev/null
-    { while IFS=: read -r who x id rest; do
-        [ "$id" != "$u" ] || { n=$who; break; }
-    done </etc/passwd; } 2>/dev/null
-    printf 'user %s\\n' "${n:-$u}"
-    set -f
-    fields=$IFS IFS='
-'
-    for line in $(tr '\\000\\012' '\\012\\001' 2>/dev/null <"/proc/$pid/environ"); do
-        case $line in GOMEMLIMIT=* | GOGC=* | GOMAXPROCS=*) printf '%s\\n' "$line" ;; esac
-    done
-    set +f; IFS=$fields
-}
-running"""
-"""About the process in $pid. Where the very file that it executes was hashed already ($current_hash), once is enough:
-slow boards feel it. Of its environment only the three limits are read: the rest may hold secrets.
-
-\\001 for newline keeps a newline inside a value from looking like the start of another variable.
-"""
 
 
 def _port(question: Question) -> str:
@@ -208,7 +128,7 @@ def preflight_script(question: Question, framing: Framing) -> Script:
         "tools": _TOOLS,
         "place": PLACE,
         "port": _port(question),
-        "installed": _INSTALLED,
+        "installed": INSTALLED_QUESTION,
         "init": INIT_QUESTION,
         "own_user": own_user_question(question.user) if question.user else ":",
         "running": RUNNING_QUESTION,
@@ -237,12 +157,12 @@ def parse_preflight(framing: Framing, stdout: bytes) -> HostFacts:
         swap_kib=memory.get("SwapTotal", 0),
         overcommit=memory.get("overcommit"),
         is_root=login[0] == "0",
-        clock_s=_number(login[1], "the clock"),
+        clock_s=number(login[1], "clock"),
         ca_bundle=answers.text("ca"),
         tools=frozenset(answers.text("tools").split()),
         place=parse_place(answers.text("place")),
         port_taken=parse_port(answers.text("port")),
-        installed=_installed(answers.text("installed")),
+        installed=parse_installed(answers.text("installed")),
         running=parse_running(answers.text("running")),
         init=parse_init(answers.text("init")),
         own_user=parse_own_user(answers.text("own_user")),
@@ -256,15 +176,9 @@ def _lines(answers: Answers, name: str, count: int) -> list[str]:
     return [line.strip() for line in lines]
 
 
-def _number(text: str, what: str) -> int:
-    if not _NUMBER.fullmatch(text.strip()):
-        raise BadAnswer(f"{what} is {text.strip()[:40]!r} and not a number")
-    return int(text)
-
-
 def _memory(text: str) -> dict[str, int]:
     rows = (line.split() for line in text.splitlines())
-    found = {row[0].rstrip(":"): _number(row[1], "memory") for row in rows if len(row) > 1}
+    found = {row[0].rstrip(":"): number(row[1], "memory") for row in rows if len(row) > 1}
     if "MemTotal" not in found:
         raise BadAnswer("/proc/meminfo has no MemTotal")
     return found
@@ -290,71 +204,3 @@ def parse_port(text: str) -> bool:
         key, _, inode = line.partition(" ")
         inodes.get(key, set()).add(inode)
     return bool(inodes["listens"] - inodes["ours"])
-
-
-def _installed(text: str) -> Installed:
-    links = {"current": "", "previous": ""}
-    files: dict[str, str] = {}
-    releases: dict[str, str] = {}
-    sizes: dict[str, int] = {}
-    parts: dict[str, Part] = {}
-    guarded = False
-    for line in text.splitlines():
-        key, _, rest = line.partition(" ")
-        guarded = guarded or key == "guarded"
-        name, _, value = rest.partition(" ")
-        if key in links:
-            links[key] = name
-        elif key == "file":
-            files[name] = value
-        elif key == "release":
-            releases[name] = value
-        elif key == "size":
-            sizes[name] = _number(value, "a release's size")
-        elif key == "part":
-            sha256, _, size = value.partition(" ")
-            parts[name] = Part(_number(size, "a part"), sha256)
-    return Installed(
-        current=links["current"],
-        previous=links["previous"],
-        releases=releases,
-        config_sha256=files.pop("config.json", ""),
-        ca_sha256=files.pop("ca.pem", ""),
-        service_sha256=files,
-        sizes=sizes,
-        parts=parts,
-        guarded=guarded,
-    )
-
-
-def _hard(text: str) -> int | None:
-    """The kernel writes "max", or a number near 2**63, for no limit (cgroups(7); memory.rst of version 1)."""
-    if not _NUMBER.fullmatch(text) or int(text) > _NO_LIMIT:
-        return None
-    return int(text)
-
-
-def parse_running(text: str) -> Running | None:
-    """The answer to RUNNING_QUESTION; None where no gateway runs. Raises BadAnswer."""
-    if not text.strip():
-        return None
-    found: dict[str, str] = {}
-    limits: dict[str, str] = {}
-    for line in text.split("\n"):
-        key, _, value = line.partition(" ")
-        name, equals, setting = line.partition("=")
-        if equals and name in LIMIT_NAMES:
-            limits[name] = setting
-        else:
-            found[key] = value
-    if not found.get("ticks"):
-        return None  # it ended between two lines of the script
-    return Running(
-        process=Process(_number(found.get("pid", ""), "the gateway's PID"), _number(found["ticks"], "its start")),
-        exe_path=found.get("exe", ""),
-        exe_sha256=found.get("sha256", ""),
-        limits=limits,
-        supervised="supervised" in found,
-        hard_bytes=_hard(found.get("hard", "")),
-        user=found.get("user", ""),
-    )

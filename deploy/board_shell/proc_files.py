@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from deploy.board_shell.shell_functions import TOLD
+from deploy.board_shell.shell_functions import LINES, TOLD
 from deploy.errors import BadAnswer
 
 ABSENT = 2
@@ -19,7 +19,7 @@ UNREADABLE = 3
 """Exit status of the same: it is there and this login may not read it (or the process went away meanwhile)."""
 
 FUNCTIONS = f"""\
-{TOLD}target_of() {{
+{TOLD}{LINES}target_of() {{
     readlink "$1" 2>/dev/null && return 0
     set -- "$(ls -l "$1" 2>/dev/null)"
     case $1 in *' -> '*) printf '%s\\n' "${{1#* -> }}" ;; *) return {UNREADABLE} ;; esac
@@ -29,7 +29,8 @@ hex_of() {{
     hexdump -v -n "$2" -e '1/1 "%02x"' "$1" 2>/dev/null || return {ABSENT}
 }}
 """
-"""told FILE: its text. target_of LINK: where it points. hex_of FILE BYTES: its first bytes in hex, by od or hexdump."""
+"""told FILE: its text. lines_of FILE KEY…: some of its lines. target_of LINK: where it points.
+hex_of FILE BYTES: its first bytes in hex, by od or hexdump."""
 
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _DECIMAL = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")

@@ -26,7 +26,7 @@ from deploy.board_shell.proc_files import (
     uptime_s,
 )
 from deploy.board_shell.quoting import quote_path
-from deploy.board_shell.shell_functions import HASH, MANAGER, MEMORY_CGROUP
+from deploy.board_shell.shell_functions import HASH, MANAGER, MEMORY_CGROUP, SOFT_LIMITS_OF
 from deploy.errors import BadAnswer
 from deploy.model.layout import Layout
 from deploy.model.reading import Process, Sample
@@ -133,14 +133,6 @@ group() {
     first_line "$cgroup/memory.current" current || first_line "$cgroup/memory.usage_in_bytes" current
     first_line "$cgroup/memory.peak" peak || first_line "$cgroup/memory.max_usage_in_bytes" peak
 }
-available() {
-    { while read -r key value rest; do
-        case $key in
-        MemAvailable:) printf '%s %s kB\\n' "$key" "$value"; break ;;
-        SwapTotal:) break ;; # a kernel that has it not
-        esac
-    done </proc/meminfo; } 2>/dev/null
-}
 nap() { sleep INTERVAL 2>/dev/null || sleep 1; }
 read -r now rest </proc/uptime
 until_s=$((${now%%.*} + SETTLE)) last_s=$((${now%%.*} + PATIENCE * SETTLE))
@@ -170,6 +162,7 @@ def sampling_script(
         HASH,
         MANAGER,
         MEMORY_CGROUP,
+        SOFT_LIMITS_OF,
         EXECUTABLES,
         f"pid_file={quote_path(layout.pid_file)}\n",
         f"supervisor_pid_file={quote_path(layout.supervisor_pid_file)}\n",
@@ -190,7 +183,7 @@ def sampling_script(
         framing.here("status", "figures"),
         framing.here("pages", "pages"),
         framing.here("group", '[ -z "$cgroup" ] || group'),
-        framing.here("available", "available"),
+        framing.here("available", "lines_of /proc/meminfo MemAvailable:"),
         # Of the very text that was sent, so that the board ends where the controller finds the same samples steady.
         "case $rss in '' | *[!0-9]*) break ;; esac\n",
         f'if [ -n "$anchor" ] && [ $((rss - anchor)) -le {pace.tolerance_kib} ] && '

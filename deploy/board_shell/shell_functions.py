@@ -5,6 +5,8 @@ Who calls them, and on which paths, is the scripts' business.
 
 from __future__ import annotations
 
+from deploy.model.limits import SOFT_LIMITS
+
 HASH = """\
 counts_fast() {
     [ -n "$h_fast" ] && return "$h_fast"
@@ -158,3 +160,33 @@ told() {
 """
 """told FILE: its text, read by the shell itself, for files of up to a few KiB; its status is 2 where there is none, 3
 where it can't be read or is empty. A program that is started for it costs more than a thousand reads of one byte."""
+
+LINES = """\
+lines_of() {
+    l_file=$1; shift
+    l_left=$#
+    { while [ "$l_left" -gt 0 ] && read -r l_key l_value l_rest; do
+        case " $* " in *" $l_key "*) printf '%s %s %s\\n' "$l_key" "$l_value" "$l_rest"; l_left=$((l_left - 1)) ;; esac
+    done <"$l_file"; } 2>/dev/null
+}
+"""
+"""lines_of FILE KEY…: the lines that begin with these words, as in /proc/meminfo, where each stands once; it ends at
+the last of them. Such a file is long, and the shell reads it a byte at a time."""
+
+SOFT_LIMITS_OF = f"""\
+soft_limits_of() {{
+    command -v tr >/dev/null 2>&1 || return 2
+    {{ true <"/proc/$1/environ"; }} 2>/dev/null || return 3
+    set -f
+    s_fields=$IFS IFS='
+'
+    for s_line in $(tr '\\000\\012' '\\012\\001' 2>/dev/null <"/proc/$1/environ"); do
+        case $s_line in {" | ".join(f"{name}=*" for name in SOFT_LIMITS)}) printf '%s\\n' "$s_line" ;; esac
+    done
+    set +f
+    IFS=$s_fields
+}}
+"""
+"""soft_limits_of PID: the soft limits in its environment, a line each, in order; of the rest, which may hold secrets,
+nothing. \\001 for newline keeps a newline inside a value from looking like the start of another variable. Its status is
+2 where the board has no tr, 3 where this login may not read the environment."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from deploy.board_shell.finding import Finding
-from deploy.board_shell.identity import SOFT_LIMITS, Identity
+from deploy.board_shell.identity import Identity
 from deploy.board_shell.samples import Observation
 from deploy.memory.circumstances import MOST_NAMED, circumstances
 from deploy.memory.kernel_proof import imitation, lag_kib, rounding_step_kib
@@ -18,6 +18,7 @@ from deploy.memory.settling import Settled
 from deploy.memory.subject import Subject
 from deploy.memory.wrappers import is_wrapper
 from deploy.model.display import clean
+from deploy.model.limits import SOFT_LIMITS
 from deploy.model.reading import Evidence, Sample
 from deploy.model.units import parse_size
 

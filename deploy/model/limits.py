@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from deploy.model.units import MIB, go_size
 
+SOFT_LIMITS = ("GOMEMLIMIT", "GOGC", "GOMAXPROCS")
+"""The environment variables that the Go runtime obeys (package runtime, "Environment Variables")."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

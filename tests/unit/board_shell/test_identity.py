@@ -18,7 +18,7 @@ from deploy.board_shell.framing import Framing
 from deploy.board_shell.framing import parse as parse_frames
 from deploy.board_shell.identity import Identity
 from deploy.board_shell.proc_files import FUNCTIONS, parse_stat
-from deploy.board_shell.shell_functions import HASH, MANAGER
+from deploy.board_shell.shell_functions import HASH, MANAGER, SOFT_LIMITS_OF
 from deploy.errors import BadAnswer
 from deploy.model.reading import Process
 from deploy.transport.local import LocalTransport
@@ -30,7 +30,7 @@ QUESTIONS = ("stat", "exe", "sha", "elf", "argv", "environ", "recorded", "superv
 def ask(board: LocalTransport, pid: int | str, folder: Path) -> tuple[Identity, bytes]:
     """The identity, and everything that came back for it."""
     framing = Framing.new()
-    text = framing.prelude() + FUNCTIONS + HASH + MANAGER
+    text = framing.prelude() + FUNCTIONS + HASH + MANAGER + SOFT_LIMITS_OF
     text += f"pid={pid} pid_file='{folder}/gateway.pid' supervisor_pid_file='{folder}/supervisor.pid'\n"
     text += identity.questions(framing, "now") + framing.close()
     ended = board.run(Script("ask", text, changes=False))

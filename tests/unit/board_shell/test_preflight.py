@@ -27,11 +27,11 @@ from deploy.board_shell.preflight import (
     parse_elf,
     parse_port,
     parse_preflight,
-    parse_running,
     preflight_script,
 )
 from deploy.board_shell.proc_files import parse_stat
 from deploy.board_shell.quoting import quote
+from deploy.board_shell.running import parse_running
 from deploy.errors import BadAnswer
 from deploy.model.facts import ElfIdentity, HostFacts
 from deploy.model.layout import Layout

@@ -135,7 +135,7 @@ def test_the_board_asks_no_more_than_it_may_and_says_that_it_was_too_little(gate
 
 def test_a_board_too_slow_for_the_time_gets_the_looks_that_a_verdict_needs(gateways: Gateways) -> None:
     gateways.runs(gateways.supervise())
-    slow = Pace(steady=4, interval_s=0.6, settle_s=1)  # four looks take 1.8 s: more than is allowed, less than thrice it
+    slow = Pace(steady=4, interval_s=0.6, settle_s=1)  # 1.8 s: more than that, less than thrice
     reading = idle_reading(LocalTransport(), gateways.subject(), pace=slow)
     proof = next(each for each in reading.evidence if each.name == "settled")
     assert proof.ok, proof.detail
