@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from deploy.board_shell.framing import Framing, parse
 from deploy.board_shell.proc_files import number
+from deploy.board_shell.quoting import quote_path
+from deploy.board_shell.shell_functions import HASH
 from deploy.model.facts import Installed, Part
+from deploy.model.layout import Layout
+from deploy.transport.protocol import Script
 
 INSTALLED_QUESTION = """\
 link() {
-    set -- "$1" "$(cd -P "$1" 2>/dev/null && pwd -P)"
-    [ -n "$2" ] || set -- "$1" "$(readlink "$1" 2>/dev/null)" # it leads nowhere
-    printf '%s\\n' "${2##*/}"
+    link_at=$(cd -P "$1" 2>/dev/null && pwd -P)
+    [ -n "$link_at" ] || link_at=$(readlink "$1" 2>/dev/null) # it leads nowhere
 }
-[ ! -L "$prefix/current" ] || current=$(link "$prefix/current")
-[ ! -L "$prefix/previous" ] || previous=$(link "$prefix/previous")
+[ ! -L "$prefix/current" ] || { link "$prefix/current"; current_at=$link_at current=${link_at##*/}; }
+[ ! -L "$prefix/previous" ] || { link "$prefix/previous"; previous=${link_at##*/}; }
 printf 'current %s\\nprevious %s\\n' "$current" "$previous"
 [ ! -e "$prefix/run/guard" ] && [ ! -e "$prefix/run/guard.now" ] || echo guarded
 [ -n "$hashes" ] || for f in $files_of_ours; do
@@ -28,17 +32,33 @@ IFS=$fields
 for f in $system_files; do [ ! -f "$f" ] || printf 'file %s %s\\n' "$f" "$(hash_of "$f")"; done
 for d in "$prefix"/releases/*/; do
     [ -d "$d" ] || continue
-    d=${d%/}; h=
-    if [ ! -x "$d/$name" ]; then :
-    elif [ -n "$current_hash" ] && [ "$d/$name" -ef "$prefix/current/$name" ]; then h=$current_hash
-    else h=$(hash_of "$d/$name"); fi
-    printf 'release %s %s\\n' "${d##*/}" "$h"
-    [ ! -f "$d/$name" ] || printf 'size %s %s\\n' "${d##*/}" "$(($(wc -c <"$d/$name")))"
+    d=${d%/}
+    if [ ! -e "$d/$name" ]; then printf 'release %s\\n' "${d##*/}"
+    elif [ "$d/$name" -ef "$prefix/current/$name" ]; then printf 'release %s %s\\n' "${d##*/}" "$current_hash"
+    else
+        printf 'release %s\\n' "${d##*/}"
+        printf 'size %s %s\\n' "${d##*/}" "$(($(wc -c <"$d/$name")))"
+    fi
     f=$d/$name.part
     [ ! -s "$f" ] || printf 'part %s %s %s\\n' "${d##*/}" "$(hash_of "$f")" "$(wc -c <"$f")"
 done; :"""
 """Needs HASH and what preflight's own beginning sets: $prefix, $name, $files_of_ours, $system_files; $hashes, what one
-program has hashed of these together (starting one takes longer than small files do); and $current_hash."""
+program has hashed of these together (starting one takes longer than small files do); and $current_hash. It sets
+$current_at. Only the current release is hashed: a slow board takes as long again for each of the others, and seldom is
+one of them wanted (`hash_script`)."""
+
+
+def hash_script(layout: Layout, release_id: str, framing: Framing) -> Script:
+    """Ask for the hash of the binary of a release that is there."""
+    binary = quote_path(layout.binary(release_id))
+    asked = framing.here("sha256", f"[ ! -x {binary} ] || hash_of {binary}")
+    text = framing.at_once(HASH + asked)
+    return Script(title="hash a release that it holds", text=text, changes=False, deadline_s=60.0)
+
+
+def parse_hash(framing: Framing, stdout: bytes) -> str:
+    """The answer to `hash_script`; "" where there is no binary that can be read. Raises BadAnswer."""
+    return parse(framing, stdout).text("sha256")
 
 
 def parse_installed(text: str) -> Installed:

@@ -27,7 +27,7 @@ def observe_script(layout: Layout, framing: Framing, *, ask_it: bool = True) -> 
     status = f"{binary} status --json --config {quote_path(layout.config)} 2>/dev/null" if ask_it else ":"
     text = framing.at_once(
         f"{RUNNING_NEEDS}prefix={prefix} current_hash=\n"
-        'pid=$(running_pid "$prefix/run/gateway.pid")\n'
+        'take_running "$prefix/run/gateway.pid"; pid=$running\n'
         + framing.here("running", RUNNING_QUESTION)
         + framing.section("status", status)
     )

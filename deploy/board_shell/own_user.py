@@ -10,7 +10,7 @@ from deploy.model.facts import OwnUser
 def own_user_question(user: str) -> str:
     """sh: is `user` there, could it be, how is it become, does it get where the prefix lies; nothing is changed.
 
-    Needs $prefix, $uid and `above`. Where it is not there yet, "nobody" tries, or the UID that "nobody" has everywhere.
+    Needs $prefix, $uid and ABOVE. Where it is not there yet, "nobody" tries, or the UID that "nobody" has.
     """
     return f"""\
 {BECOME}
@@ -22,7 +22,8 @@ own_user() {{
         u=nobody
         is_user "$u" || u=65534
     fi
-    way_to "$u" "$(above "${{prefix%/*}}/")" || return 0
+    take_above "${{prefix%/*}}/"
+    way_to "$u" "$above" || return 0
     printf 'way %s\\n' "$way"
     [ -z "$reaches" ] || echo reaches
 }}

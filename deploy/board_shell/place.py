@@ -11,15 +11,15 @@ from deploy.model.facts import Place
 _NUMBER = re.compile(r"[0-9]{1,19}")
 
 PLACE = """\
-p=$(above "$prefix/releases")
+take_above "$prefix/releases"
 printf '%s\\n' "$prefix"
-[ -w "$p" ] && echo writable || echo read-only
-d=$(df -Pk "$p")
+[ -w "$above" ] && echo writable || echo read-only
+d=$(df -Pk "$above")
 printf '%s\\n' "${d#*
 }"
 echo mounts
 cat /proc/mounts"""
-"""Needs $prefix, and `above`, which gives the nearest folder that is there. The releases may have their own storage."""
+"""Needs $prefix and ABOVE. The releases may have their own storage."""
 
 
 def parse_place(text: str) -> Place:

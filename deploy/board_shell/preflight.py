@@ -16,7 +16,7 @@ from deploy.board_shell.place import PLACE, parse_place
 from deploy.board_shell.proc_files import number
 from deploy.board_shell.quoting import quote, quote_path
 from deploy.board_shell.running import RUNNING_NEEDS, RUNNING_QUESTION, parse_running
-from deploy.board_shell.shell_functions import LINES
+from deploy.board_shell.shell_functions import ABOVE, LINES
 from deploy.errors import BadAnswer
 from deploy.model.facts import ElfIdentity, HostFacts
 from deploy.model.layout import MANAGERS_TEXTS, Layout
@@ -55,16 +55,14 @@ class Question:
 def _prelude(question: Question) -> str:
     layout = question.layout
     return f"""\
-{RUNNING_NEEDS}{LINES}\
-above() {{
-    while [ ! -d "$1" ]; do set -- "${{1%/*}}"; [ -n "$1" ] || set -- /; done
-    printf '%s\\n' "$1"
-}}
+{RUNNING_NEEDS}{LINES}{ABOVE}\
 prefix={quote_path(layout.prefix)}
-[ {int(question.prefix_is_fixed)} = 1 ] || [ -w "$(above "$prefix")" ] || prefix={quote_path(HOME_PREFIX)}
+take_above "$prefix"
+[ {int(question.prefix_is_fixed)} = 1 ] || [ -w "$above" ] || prefix={quote_path(HOME_PREFIX)}
 name={quote(layout.name)}
 system_files={quote(" ".join(question.system_files))}
-pid=$(running_pid "$prefix/run/gateway.pid")
+take_running "$prefix/run/gateway.pid"
+pid=$running
 uid= current= previous= hashes= current_hash=
 {{ while read -r key real uid rest; do case $key in Uid:) break ;; esac; done <"/proc/$$/status"; }} 2>/dev/null
 case $uid in '' | *[!0-9]*) uid=$(id -u) ;; esac
@@ -72,6 +70,7 @@ files_of_ours='config.json ca.pem {" ".join(f"run/{text}" for text in MANAGERS_T
 set -- $files_of_ours
 [ ! -x "$prefix/current/$name" ] || set -- "$@" "current/$name"
 for f; do [ ! -f "$prefix/$f" ] || set -- "$@" "$f"; shift; done
+counts_fast # here: what it sets in the subshell of the next line is lost
 [ $# -eq 0 ] || hashes=$(cd "$prefix" 2>/dev/null && hashes_of "$@")
 fields=$IFS IFS='
 '

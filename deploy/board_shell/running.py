@@ -24,10 +24,10 @@ running() {
     take_ticks "$pid"
     printf 'pid %s\\nticks %s\\n' "$pid" "$ticks"
     if [ -n "$current_hash" ] && [ "/proc/$pid/exe" -ef "$prefix/current/$name" ]; then
-        h=$current_hash f=$(cd -P "$prefix/current" && pwd -P)/$name
+        h=$current_hash f=$current_at/$name
     else h=$(hash_of "/proc/$pid/exe") f=$(readlink "/proc/$pid/exe"); fi
     printf 'exe %s\\nsha256 %s\\n' "$f" "$h"
-    { running_pid "$prefix/run/supervisor.pid" || manager_of "$pid" "$prefix"; } >/dev/null && echo supervised
+    { take_running "$prefix/run/supervisor.pid" || manager_of "$pid" "$prefix" >/dev/null; } && echo supervised
     if g=$(memory_cgroup "$pid"); then
         h=
         { read -r h <"$g/memory.max" || read -r h <"$g/memory.limit_in_bytes"; } 2>/dev/null
@@ -46,7 +46,8 @@ running() {
 running"""
 """About the process in $pid; needs RUNNING_NEEDS and the variables $prefix, $name and $current_hash.
 
-Where the very file that it executes was hashed already ($current_hash), once is enough: slow boards feel it.
+Where the very file that it executes was hashed already ($current_hash), once is enough: slow boards feel it. That lies
+in $current_at then.
 """
 
 

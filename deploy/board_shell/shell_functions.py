@@ -65,14 +65,17 @@ blanks or brackets (proc(5)), the cat for names with newlines; else no program i
 RUNNING = (
     TICKS
     + """\
-running_pid() {
+take_running() {
+    running=
     [ -r "$1" ] && read -r rp_pid rp_ticks <"$1" && [ -n "$rp_pid" ] || return 1
     take_ticks "$rp_pid" && [ "$ticks" = "$rp_ticks" ] || return 1
-    printf '%s\\n' "$rp_pid"
+    running=$rp_pid
 }
+running_pid() { take_running "$1" && printf '%s\\n' "$running"; }
 """
 )
-"""running_pid FILE: the PID in a pid file, but only while that very process (same start ticks) is there."""
+"""running_pid FILE: the PID in a pid file, but only while that very process (same start ticks) is there; take_running
+FILE sets $running to it, without the process that a command substitution is."""
 
 NAP = """\
 nap() { sleep 0.1 2>/dev/null || sleep 1; }
@@ -190,3 +193,11 @@ soft_limits_of() {{
 """soft_limits_of PID: the soft limits in its environment, a line each, in order; of the rest, which may hold secrets,
 nothing. \\001 for newline keeps a newline inside a value from looking like the start of another variable. Its status is
 2 where the board has no tr, 3 where this login may not read the environment."""
+
+ABOVE = """\
+take_above() {
+    while [ ! -d "$1" ]; do set -- "${1%/*}"; [ -n "$1" ] || set -- /; done
+    above=$1
+}
+"""
+"""take_above PATH: sets $above to the nearest folder above it that is there, or to itself."""

@@ -76,13 +76,13 @@ class Installed:
     """The release id that `current` points at, "" without one."""
     previous: str
     releases: dict[str, str]
-    """Every release id under `releases/` and its binary's hash, "" where there is no executable in it."""
+    """Every release id under `releases/`, and the hash of the current one's binary; "" for the others."""
     config_sha256: str
     ca_sha256: str
     service_sha256: dict[str, str]
     """Of the files that a service manager may have: by path, those under the prefix relative to it."""
     sizes: dict[str, int] = field(default_factory=dict)
-    """By release id, how many bytes its binary has."""
+    """By release id, how many bytes its binary has; of the current one it isn't asked."""
     parts: dict[str, Part] = field(default_factory=dict)
     """By release id, what arrived of those that are not whole."""
     guarded: bool = False

@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from deploy.board_shell.framing import Framing
+from deploy.board_shell.installed import hash_script, parse_hash
 from deploy.board_shell.push import CANNOT_RUN_STATUS, HASH_DIFFERS_STATUS, forget_push
 from deploy.delta import built_with, difference
 from deploy.errors import BuildFailed, CommandFailed, Refused, ToolchainMissing
 from deploy.model.artifact import Artifact
 from deploy.model.display import clean
 from deploy.model.units import KIB, show_bytes
-from deploy.steps.asking import attempt, failed
+from deploy.steps.asking import attempt, failed, must
 from deploy.steps.delivery import HASHERS, Sending, deliver
 from deploy.steps.face import Job, LocalCommand, Observer
 from deploy.steps.packing import FIRST_BYTES, UNPACKERS, WORTH_A_LOOK_BYTES, best, usual
@@ -40,10 +42,13 @@ class Push:
     title: str = "Push"
 
     def skip(self, job: Job) -> str | None:
-        """A release that is there, whole, by its hash."""
-        if job.artifact and job.known.installed.releases.get(job.artifact.release_id) == job.artifact.sha256:
-            return f"release {job.artifact.release_id} is on the board already"
-        return None
+        """A release that is there, whole, by its hash; one that is not the current one is hashed now."""
+        artifact, releases = job.artifact, job.known.installed.releases
+        if artifact is None or artifact.release_id not in releases:
+            return None
+        if artifact.sha256 != (releases[artifact.release_id] or _hashed(job, artifact.release_id)):
+            return None
+        return f"release {artifact.release_id} is on the board already"
 
     def commands(self, job: Job) -> tuple[Script | LocalCommand, ...]:
         """The scripts; their payload is the file itself where `run` makes a difference of it, or looks at the link."""
@@ -159,6 +164,11 @@ def _rest(job: Job, start: int, how: str) -> Path | Packed:
 
 def _attempt(job: Job, observer: Observer, script: Script) -> Completed:
     return attempt(job, script, observer.progress)
+
+
+def _hashed(job: Job, release_id: str) -> str:
+    framing = Framing.new()
+    return parse_hash(framing, must(job.transport, hash_script(job.layout, release_id, framing)).stdout)
 
 
 def _base(job: Job) -> Artifact | None:

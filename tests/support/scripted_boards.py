@@ -35,6 +35,7 @@ CONFIG, CA = "write the config", "write the CA bundle"
 SUPERVISOR = "write what detached keeps the gateway running by"
 SWITCH = "switch to the new release and start it under its limits"
 RESTORE = "put back what ran before"
+HASH_RELEASE = "hash a release that it holds"
 FORGET_PUSH, DROP_STAGED = "remove what the interrupted push left", "remove what was staged"
 COMMIT = "stand the guard down and clear up"
 
@@ -132,7 +133,7 @@ def older(*, runs: bool = True) -> HostFacts:
     """A board with another release on it, another config, another supervisor, and releases nobody needs any more."""
     running = Running(Process(77, 5), f"{PREFIX}/releases/{OLD}/picoclaw", "cd" * 32, {}, supervised=True)
     installed = Installed(
-        OLD, OLDER, {OLD: "cd" * 32, OLDER: "ef" * 32, OLDEST: ""}, "aa" * 32, "", {"run/supervise": "bb" * 32}
+        OLD, OLDER, {OLD: "cd" * 32, OLDER: "", OLDEST: ""}, "aa" * 32, "", {"run/supervise": "bb" * 32}
     )
     return replace(BLANK, installed=installed, running=running if runs else None)
 

@@ -10,6 +10,7 @@ from shells import BusyBoxTransport
 
 from deploy.board_shell import reading_back
 from deploy.board_shell.framing import Framing, parse
+from deploy.board_shell.installed import hash_script, parse_hash
 from deploy.board_shell.preflight import Question, parse_preflight, preflight_script
 from deploy.board_shell.quoting import quote
 from deploy.board_shell.reading_back import ReadsBack
@@ -105,7 +106,7 @@ def test_a_token_of_another_run_reads_nothing(bare: BusyBoxTransport, tmp_path: 
     assert board.round_trips == 1
 
 
-def test_preflight_has_every_hash_of_a_board_that_has_none(tmp_path: Path) -> None:
+def test_preflight_has_every_hash_it_needs_of_a_board_that_has_none(tmp_path: Path) -> None:
     layout, now, before = Layout(str(tmp_path / "a pre'fix")), "0123456789abcdef", "fedcba9876543210"
     for release, content in ((now, b"x" * 5000), (before, b"y" * 70_000)):
         binary = Path(layout.binary(release))
@@ -118,6 +119,8 @@ def test_preflight_has_every_hash_of_a_board_that_has_none(tmp_path: Path) -> No
     board, framing = ReadsBack(BusyBoxTransport(tmp_path / "applets", (*LACKING, "gunzip", "od"))), Framing.new()
     asked = preflight_script(Question(layout, 18_790, prefix_is_fixed=True), framing)
     held = parse_preflight(framing, board.run(asked).stdout).installed
-    assert held.releases == {now: sha256(b"x" * 5000), before: sha256(b"y" * 70_000)}
+    assert held.releases == {now: sha256(b"x" * 5000), before: ""}  # 70,000 bytes that nobody asked for
     assert (held.parts[before].sha256, held.config_sha256) == (sha256(b"part"), sha256(b"{}"))
     assert board.round_trips == 2
+    asked = hash_script(layout, before, framing)
+    assert parse_hash(framing, board.run(asked).stdout) == sha256(b"y" * 70_000)

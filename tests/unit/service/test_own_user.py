@@ -20,6 +20,7 @@ from deploy.board_shell.framing import Framing
 from deploy.board_shell.observe import locate_script, parse_location
 from deploy.board_shell.own_user import own_user_question, parse_own_user
 from deploy.board_shell.quoting import quote
+from deploy.board_shell.shell_functions import ABOVE
 from deploy.model.facts import HostFacts, OwnUser
 from deploy.model.layout import Layout
 from deploy.model.limits import Limits
@@ -173,8 +174,7 @@ def board(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Board]:
 
 
 def question() -> str:
-    above = 'above() { while [ ! -d "$1" ]; do set -- "${1%/*}"; [ -n "$1" ] || set -- /; done; echo "$1"; }\n'
-    return f"{above}prefix=/opt/picoclaw uid=$(id -u)\n{own_user_question('picoclaw')}"
+    return f"{ABOVE}prefix=/opt/picoclaw uid=$(id -u)\n{own_user_question('picoclaw')}"
 
 
 def test_preflight_finds_out_by_trying_and_changes_nothing(board: Board) -> None:

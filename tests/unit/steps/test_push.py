@@ -10,11 +10,14 @@ import pytest
 from scripted_boards import (
     BLANK,
     FORGET_PUSH,
+    HASH_RELEASE,
+    OLD,
     PREFIX,
     Silent,
     artifact_in,
     bare,
     deployed,
+    framed,
     good_answers,
     job_on,
     older,
@@ -49,12 +52,24 @@ def test_a_release_that_is_there_whole_is_not_sent_again(artifact: Artifact) -> 
     assert board.round_trips == 0
 
 
-@pytest.mark.parametrize("there", ["", "ab" * 32])
-def test_a_release_that_is_there_in_part_is_sent_again(artifact: Artifact, there: str) -> None:
+def holding(artifact: Artifact, current: str, said: str) -> Job:
+    """A job on a board that holds the artifact's release, as what `said` is the hash of, and runs `current`."""
     facts = older()
-    broken = replace(facts.installed, releases={artifact.release_id: there})
-    job, _ = job_on(replace(facts, installed=broken), artifact)
-    assert Push().skip(job) is None
+    known = {artifact.release_id: said if artifact.release_id == current else ""}
+    facts = replace(facts, installed=replace(facts.installed, current=current, releases=known))
+    return job_on(facts, artifact, {HASH_RELEASE: lambda script: framed(script, {"sha256": said})})[0]
+
+
+def test_a_release_that_is_there_and_not_current_is_hashed_before_it_is_taken(artifact: Artifact) -> None:
+    job = holding(artifact, OLD, artifact.sha256)
+    assert Push().skip(job) == f"release {artifact.release_id} is on the board already"
+    assert job.transport.round_trips == 1
+
+
+@pytest.mark.parametrize("said", ["", "ab" * 32])
+def test_a_release_that_is_there_in_part_is_sent_again(artifact: Artifact, said: str) -> None:
+    for current in (OLD, artifact.release_id):
+        assert Push().skip(holding(artifact, current, said)) is None
 
 
 def test_what_is_not_built_yet_is_not_on_the_board() -> None:
