@@ -14,6 +14,12 @@ from deploy.errors import BadAnswer
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
+# Two markers may share a newline, so each search starts at the last character of the marker before.
+_MARKER = re.compile(
+    r"\n#(?P<nonce>[0-9a-f]+) "
+    rf"(?:begin (?P<begin>{_NAME.pattern})|end (?P<end>{_NAME.pattern}) (?P<status>\d{{1,3}})|close)\r?\n"
+)
+
 # Enough of a wrong answer to recognise it by (a banner, a shell's complaint), and no more.
 _QUOTED_CHARACTERS = 200
 
@@ -119,18 +125,14 @@ def parse(framing: Framing, stdout: bytes) -> Answers:
 
     Raises BadAnswer where no section stands there at all, or where the answer is cut short or its sections overlap.
     """
-    name = r"[a-z][a-z0-9_]*"
-    marker = re.compile(
-        rf"\n#{re.escape(framing.nonce)} "
-        rf"(?:begin (?P<begin>{name})|end (?P<end>{name}) (?P<status>\d{{1,3}})|close)\r?\n"
-    )
-    # Two markers may share a newline, so each search starts at the last character of the marker before.
     text = "\n" + stdout.decode("utf-8", "replace") + "\n"
     sections: list[Section] = []
     opened: str | None = None
     body_from = at = 0
-    while match := marker.search(text, at):
+    while match := _MARKER.search(text, at):
         at = match.end() - 1
+        if match["nonce"] != framing.nonce:
+            continue  # somebody else's
         if match["begin"]:
             if opened:
                 raise BadAnswer(f"the board's answer to {opened!r} has no end")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from deploy.model.facts import HostFacts, Init
 from deploy.model.layout import Layout
@@ -63,6 +64,7 @@ def manager_called(
     raise LookupError(name)
 
 
+@lru_cache(maxsize=16)  # of a fleet's hosts, most have the same layout
 def system_files(layout: Layout) -> tuple[str, ...]:
     """The files in a system's folders that any manager may have for `layout`."""
     if not fits(layout):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,9 +26,14 @@ from paramiko import (
 from deploy.errors import AuthenticationRefused, NoPublicKey, PasswordRefused
 from deploy.model.public_key import PublicKey, parse_public_key
 from deploy.model.secret import Secret
+from deploy.once import Once
 
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 """In ~/.ssh, as ssh(1) has them; the fastest first."""
+
+
+_READ: Once[PKey] = Once()
+"""The keys, by their files and when those were written: a fleet's hosts share one, and reading it takes a ms."""
 
 
 @dataclass(slots=True)
@@ -135,7 +141,9 @@ class Login:
         Each with a certificate first, and then as it is: a certificate may have expired, or its authority be unknown.
         """
         try:
-            key = PKey.from_path(file)
+            status = file.stat()
+            version = (file, status.st_ino, status.st_mtime_ns, status.st_size)
+            key = copy(_READ.get(version, lambda: PKey.from_path(file)))  # certificates are put into it
             yield from self._certified(key, Path(f"{file}-cert.pub"))
             key.public_blob = None  # the certificate, which Paramiko has read along
             yield key

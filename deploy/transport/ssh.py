@@ -128,9 +128,13 @@ def _opened(hops: Sequence[Connection], where: str, trust: Trust, own: Own | Non
 
 
 def _prepare(hop: Connection, judge: JudgedByUs, login: Login, timeout_s: float) -> None:
+    """AES-GCM is asked for first (RFC 5647): with the other ciphers Paramiko compares a MAC a packet, byte by byte."""
+
     def transport(sock: Any, **more: Any) -> Transport:
         made = Transport(sock, **more)
         judge.trust.preferred(made, hop.host, hop.port)
+        security = made.get_security_options()
+        security.ciphers = sorted(security.ciphers, key=lambda cipher: "-gcm@" not in cipher)
         return made
 
     hop.client.set_missing_host_key_policy(judge)  # Fabric's own takes every key
