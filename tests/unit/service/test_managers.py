@@ -15,7 +15,7 @@ from seats import Seat, alive, eventually
 from shells import BusyBoxTransport
 
 from deploy.model.facts import HostFacts, Init
-from deploy.model.layout import Layout
+from deploy.model.layout import MANAGERS_TEXTS, Layout
 from deploy.model.limits import Limits
 from deploy.model.units import MIB
 from deploy.service.busybox_init import BusyBoxInit
@@ -36,6 +36,14 @@ OWN_INITS = [name for name in NAMES if name != "detached"]
 
 def facts(name: str, *, root: bool = True, writable: bool = True) -> HostFacts:
     return replace(BLANK, is_root=root, init=Init(name, writable=writable))
+
+
+def test_every_text_of_a_manager_is_one_that_preflight_asks_for_and_uninstall_removes() -> None:
+    asked = {*(f"{LAYOUT.run}/{name}" for name in MANAGERS_TEXTS), *system_files(LAYOUT)}
+    for name in NAMES:
+        for user in ("", "picoclaw"):
+            texts = manager_called(name, LAYOUT, Limits(hard_bytes=16 * MIB), user=user).texts()
+            assert {text.path for text in texts} <= asked, name
 
 
 # --- which one
