@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +16,13 @@ from deploy.errors import UsageError
 from deploy.model.board import Board
 from deploy.model.fleet import Member
 from deploy.once import Once
+
+LOGINS_AT_ONCE = 64
+"""A login is work from its beginning to its end, for this machine and for a small host. Were all of `--at-once` at it
+together, each would take so long that hosts which are well are taken for dead (10 s without a word). One that is dead
+holds a place no longer than that."""
+
+_LOGINS = threading.BoundedSemaphore(LOGINS_AT_ONCE)
 
 _NONE: Mapping[str, Board] = {}
 
@@ -37,11 +45,12 @@ def place_of(member: Member, boards: Mapping[str, Board] = _NONE) -> Place:
 def seated(order: Order, member: Member) -> Iterator[Place]:
     """The member, connected; asked which board it is where the inventory does not say. Raises as connecting does."""
     where = place_of(member, order.boards)
-    transport = reaching.connect(
-        where,
-        accept_new_host_key=bool(member.settings.get("accept_new_host_key")),
-        identity=str(member.settings.get("identity", "")),
-    )
+    with _LOGINS:
+        transport = reaching.connect(
+            where,
+            accept_new_host_key=bool(member.settings.get("accept_new_host_key")),
+            identity=str(member.settings.get("identity", "")),
+        )
     try:
         if member.board:
             yield replace(where, opened=transport)
