@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from deploy.model.rollout import Result
 from deploy.model.spread import Bin, Outlier, Spread
-from deploy.model.units import show_kib
+from deploy.model.units import show_hosts, show_kib
 
 T = TypeVar("T", int, float)
 
@@ -24,6 +24,9 @@ _Z_PER_MAD, _Z_BOUND = 0.6745, 3.5
 
 # Where most hosts agree to the page, the next page is no outlier: figures move in pages, of 4 KiB on nearly all boards.
 _LEAST_MAD_KIB = 4
+
+_LEAST_SHARE = 0.1
+"""Of the median. What one process moves by itself, between two collections of garbage, says nothing about its host."""
 
 FEWEST_FOR_OUTLIERS = 5
 """Among fewer hosts of one board none stands apart: nobody can say which of them are the usual ones."""
@@ -69,19 +72,19 @@ def _outliers(results: Sequence[Result]) -> tuple[Outlier, ...]:
 
 
 def _apart(alike: Sequence[Result]) -> list[Outlier]:
-    """Those of a board whose distance from its median is far more than the median distance (MAD)."""
+    """Those of a board whose distance from its median is far more than the median distance (MAD), and not a trifle."""
     figures = [result.rss_kib or 0 for result in alike]
     median = nearest_rank(figures, 50)
     mad = max(nearest_rank([abs(kib - median) for kib in figures], 50), _LEAST_MAD_KIB)
-    bound = _Z_BOUND * mad / _Z_PER_MAD
+    bound = max(_Z_BOUND * mad / _Z_PER_MAD, _LEAST_SHARE * median)
     pairs = zip(alike, figures, strict=True)
     return [_outlier(result, kib, median, len(alike)) for result, kib in pairs if abs(kib - median) > bound]
 
 
 def _outlier(result: Result, kib: int, median: int, count: int) -> Outlier:
     side = "above" if kib > median else "below"
-    like = f"{count} hosts" + (f" with the board {result.board}" if result.board else "")
-    sentence = f"VmRSS {show_kib(kib)}, {show_kib(abs(kib - median))} {side} {show_kib(median)}, the median of {like}"
+    like = show_hosts(count) + (f" with the board {result.board}" if result.board else "")
+    sentence = f"{show_kib(abs(kib - median))} {side} {show_kib(median)}, the median of {like}"
     return Outlier(result.member, kib, median, sentence)
 
 

@@ -100,7 +100,7 @@ def begin(asked: Asked, *, as_json: bool, junit: str) -> int:
             artifacts=order.artifacts,
         )
         waves_said = f" in {len(rollout.waves)} waves" if len(rollout.waves) > 1 else ""
-        screen.say(f"rollout {rollout.id}: {len(names)} {'host' if len(names) == 1 else 'hosts'}{waves_said}")
+        screen.say(f"rollout {rollout.id}: {show_hosts(len(names))}{waves_said}")
         with Rollouts() as kept:
             kept.begin(rollout)
             return carry_out(rollout, members, given, kept, force, as_json=as_json, junit=junit)

@@ -64,10 +64,10 @@ def show_results(screen: Shows, results: Sequence[Result], seconds: float) -> No
         for each in in_order(results)[:_MOST_ROWS]
     ]
     if any(each.verdict for each in results):
-        more = f", {_MOST_ROWS} of {len(results)}" if len(results) > _MOST_ROWS else ""
+        more = f", {_MOST_ROWS} of {len(results):,}" if len(results) > _MOST_ROWS else ""
         screen.pairs(f"The worst first{more}", rows)
     counts = Counter(map(_word, results))
-    told = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+    told = ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))
     screen.say(f"{show_hosts(len(results))} in {seconds:.1f} s: {told}")
 
 
