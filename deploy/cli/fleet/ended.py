@@ -54,7 +54,7 @@ def show(screen: Shows, rollout: Rollout, results: Mapping[str, Result], seconds
         screen.say(line)
     rows = final_rows(found, spread)
     if isinstance(screen, Screen) and rows:
-        more = f", the first {MOST_ROWS} of {len(rows)}" if len(rows) > MOST_ROWS else ""
+        more = f", the first {MOST_ROWS} of {len(rows):,}" if len(rows) > MOST_ROWS else ""
         screen.table(f"Outliers first, then who is not well, then the largest{more}", COLUMNS, rows[:MOST_ROWS])
     if spread.count:
         screen.pairs("VmRSS over the fleet", spread_rows(spread))
