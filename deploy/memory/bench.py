@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from deploy.board_shell.bench import PHASES, Told, ToldPhase, go_on_script, parse_told, told_script
 from deploy.board_shell.framing import Framing
-from deploy.board_shell.samples import Observation, Pace
+from deploy.board_shell.observation import Observation
+from deploy.board_shell.samples import Pace
 from deploy.errors import NotMeasured
 from deploy.memory.evidence import one_line
 from deploy.memory.idle import reading_of

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deploy.board_shell.samples import Observation
+from deploy.board_shell.observation import Observation
 from deploy.model.reading import Evidence, Sample
 
 MOST_NAMED = 6

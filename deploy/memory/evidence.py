@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from deploy.board_shell.finding import Finding
 from deploy.board_shell.identity import Identity
-from deploy.board_shell.samples import Observation
+from deploy.board_shell.observation import Observation
 from deploy.memory.circumstances import MOST_NAMED, circumstances
 from deploy.memory.kernel_proof import imitation, lag_kib, rounding_step_kib
 from deploy.memory.settling import Settled

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from deploy import __version__
 from deploy.board_shell.cost import Cost
-from deploy.board_shell.samples import Observation, Pace
+from deploy.board_shell.observation import Observation
+from deploy.board_shell.samples import Pace
 from deploy.board_shell.watching import TICKS_A_SECOND
 from deploy.memory.evidence import gather, one_line
 from deploy.memory.kernel_proof import lag_kib

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deploy.board_shell.health import Health
-from deploy.board_shell.samples import Observation, Pace
+from deploy.board_shell.observation import Observation
+from deploy.board_shell.samples import Pace
 from deploy.memory.counters import counters
 from deploy.memory.curve import watched
 from deploy.memory.idle import reading_of

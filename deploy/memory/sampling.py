@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from deploy.board_shell.framing import Framing
-from deploy.board_shell.samples import Observation, Pace, parse_observation, reset_peak_script, sampling_script
+from deploy.board_shell.observation import Observation, parse_observation
+from deploy.board_shell.samples import Pace, reset_peak_script, sampling_script
 from deploy.errors import BadAnswer
 from deploy.memory.subject import Subject
 from deploy.model.reading import Process

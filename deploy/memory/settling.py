@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deploy.board_shell.samples import Missed, Pace
+from deploy.board_shell.observation import Missed
+from deploy.board_shell.samples import Pace
 from deploy.model.reading import Sample
 
 

@@ -13,7 +13,8 @@ from program import Slimdeploy
 from standing_still import both
 
 from deploy import catalogue
-from deploy.board_shell.samples import Observation, Pace
+from deploy.board_shell.observation import Observation
+from deploy.board_shell.samples import Pace
 from deploy.cli import reaching
 from deploy.emulator import emulated
 from deploy.emulator.machines import machine_for

@@ -12,7 +12,8 @@ import pytest
 from program import Slimdeploy
 from standing_still import both
 
-from deploy.board_shell.samples import Observation, Pace
+from deploy.board_shell.observation import Observation
+from deploy.board_shell.samples import Pace
 from deploy.cli import reaching
 from deploy.emulator import loopback
 from deploy.memory.kernel_proof import lag_kib

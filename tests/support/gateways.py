@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.board_shell.samples import Observation, Pace
+from deploy.board_shell.observation import Observation
+from deploy.board_shell.samples import Pace
 from deploy.memory.evidence import gather
 from deploy.memory.settling import settled
 from deploy.memory.subject import Subject

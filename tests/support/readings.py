@@ -8,7 +8,8 @@ from typing import Any
 
 from recorded import CASES, Answer
 
-from deploy.board_shell.samples import Observation, Pace
+from deploy.board_shell.observation import Observation
+from deploy.board_shell.samples import Pace
 from deploy.memory.budget import REQUIRED, REQUIRED_BENCH, REQUIRED_LIVE
 from deploy.memory.idle import reading_of
 from deploy.memory.subject import Subject

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.board_shell.framing import Framing
-from deploy.board_shell.samples import Observation, parse_observation
+from deploy.board_shell.observation import Observation, parse_observation
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "proc"
 CASES = sorted(path.name for path in FIXTURES.iterdir() if path.is_dir() and not path.name.startswith("_"))

@@ -10,9 +10,10 @@ from shells import BusyBoxTransport
 
 from deploy.board_shell import identity
 from deploy.board_shell.framing import Framing
+from deploy.board_shell.observation import parse_observation
 from deploy.board_shell.proc_files import FUNCTIONS
 from deploy.board_shell.reading_back import ReadsBack
-from deploy.board_shell.samples import Pace, parse_observation, sampling_script
+from deploy.board_shell.samples import Pace, sampling_script
 from deploy.board_shell.shell_functions import HASH
 from deploy.model.layout import Layout
 from deploy.transport.protocol import Script

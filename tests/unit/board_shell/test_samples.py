@@ -17,15 +17,9 @@ from hypothesis import strategies as st
 from recorded import CASES, FRAMING, Answer
 
 from deploy.board_shell.framing import Framing
+from deploy.board_shell.observation import Missed, Observation, parse_observation
 from deploy.board_shell.proc_files import parse_stat
-from deploy.board_shell.samples import (
-    Missed,
-    Observation,
-    Pace,
-    parse_observation,
-    reset_peak_script,
-    sampling_script,
-)
+from deploy.board_shell.samples import Pace, reset_peak_script, sampling_script
 from deploy.errors import BadAnswer
 from deploy.model.layout import Layout
 from deploy.model.reading import Process, Sample

@@ -19,7 +19,8 @@ from readings import (
 )
 from recorded import CASES, Answer
 
-from deploy.board_shell.samples import Missed, Pace
+from deploy.board_shell.observation import Missed
+from deploy.board_shell.samples import Pace
 from deploy.memory.budget import REQUIRED, REQUIRED_LIVE, judge
 from deploy.memory.kernel_proof import imitation, lag_kib, rounding_step_kib
 from deploy.memory.settling import settled

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from readings import sample
 
-from deploy.board_shell.samples import Missed, Pace
+from deploy.board_shell.observation import Missed
+from deploy.board_shell.samples import Pace
 from deploy.memory.idle import idle_reading
 from deploy.memory.settling import settled
 from deploy.model.reading import Sample
