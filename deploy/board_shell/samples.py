@@ -139,8 +139,8 @@ def sampling_script(
         f'if [ -n "$anchor" ] && [ $((rss - anchor)) -le {pace.tolerance_kib} ] && '
         f"[ $((anchor - rss)) -le {pace.tolerance_kib} ]; then same=$((same + 1)); else anchor=$rss same=1; fi\n",
         f'[ "$same" -lt {pace.steady} ] || break\n',
-        f'[ "$i" -ge {pace.steady} ] || until_s=$last_s\n',
-        'read -r now rest </proc/uptime\n[ "${now%%.*}" -lt "$until_s" ] || break\n',
+        f'[ "$i" -lt {pace.steady} ] && end_s=$last_s || end_s=$until_s\n',
+        'read -r now rest </proc/uptime\n[ "${now%%.*}" -lt "$end_s" ] || break\n',
         "done\n",
         identity.questions(framing, "after"),
         framing.here("clock_after", kernel.CLOCK),

@@ -150,3 +150,11 @@ def test_a_board_too_slow_even_so_is_not_waited_for_without_end(gateways: Gatewa
     proof = next(each for each in reading.evidence if each.name == "settled")
     assert not proof.ok and proof.detail.endswith("samples with figures were had; 40 are needed")
     assert len(reading.samples) < 10
+
+
+def test_who_has_had_looks_enough_gets_no_more_time_for_being_unsteady(gateways: Gateways) -> None:
+    gateways.runs(gateways.supervise())
+    never_content = Pace(steady=2, interval_s=0.2, tolerance_kib=-1, settle_s=2)
+    samples = idle_reading(LocalTransport(), gateways.subject(), pace=never_content).samples
+    assert len(samples) >= 2
+    assert samples[-1].at_s - samples[0].at_s < 4
