@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from deploy.board_shell.framing import Answers, Framing
 from deploy.board_shell.proc_files import ABSENT, number, parse_stat
+from deploy.board_shell.shell_functions import BY_LINE
 from deploy.errors import BadAnswer
 from deploy.model.limits import SOFT_LIMITS
 from deploy.model.reading import Process
@@ -58,13 +59,10 @@ class Identity:
         return values.pop() if len(values) == 1 else None
 
 
-_BY_LINE = "tr '\\000\\012' '\\012\\001' 2>/dev/null"
-"""sh: what ends in NUL, as lines. \\001 for newline keeps a newline inside a value from looking like another one."""
-
 _ARGV0 = f"""\
 line=
 file="/proc/${{pid:-none}}/cmdline"
-[ ! -r "$file" ] || line=$({_BY_LINE} <"$file")
+[ ! -r "$file" ] || line=$({BY_LINE} <"$file")
 line=${{line%%
 *}}
 id_argv=${{line##*/}}

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 
+from deploy.board_shell.proc_files import is_number
 from deploy.errors import BadAnswer
 from deploy.model.facts import Place
-
-# No figure that a board has to tell is longer.
-_NUMBER = re.compile(r"[0-9]{1,19}")
 
 PLACE = """\
 take_above "$prefix/releases"
@@ -30,7 +28,7 @@ def parse_place(text: str) -> Place:
         raise BadAnswer("df says nothing of the prefix's file system")
     # POSIX df -P keeps one line a file system; a BusyBox without -P folds a long device name onto a line of its own.
     fields = " ".join(lines[2:]).split()
-    if len(fields) < 6 or not _NUMBER.fullmatch(fields[3]):
+    if len(fields) < 6 or not is_number(fields[3]):
         raise BadAnswer("df prints a table that can't be read")
     mount_point = " ".join(fields[5:])
     file_system, options = "", ""

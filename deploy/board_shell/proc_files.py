@@ -37,9 +37,14 @@ _DECIMAL = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 _KIB = re.compile(r"([0-9]{1,15}) kB")
 
 
+def is_number(text: str) -> bool:
+    """Whether `text` is a whole number of at most 19 ASCII digits: no figure that a board has to tell is longer."""
+    return _NUMBER.fullmatch(text) is not None
+
+
 def number(text: str, what: str) -> int:
-    """`text` as a whole number of at most 19 ASCII digits. Raises BadAnswer, naming `what`."""
-    if not _NUMBER.fullmatch(text):
+    """`text` as such a number. Raises BadAnswer, naming `what`."""
+    if not is_number(text):
         raise BadAnswer(f"the board's {what} is not a number", detail=text[:80])
     return int(text)
 

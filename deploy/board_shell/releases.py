@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deploy.board_shell.framing import Framing, parse
+from deploy.board_shell.proc_files import is_number
 from deploy.board_shell.quoting import quote, quote_path
 from deploy.board_shell.shell_functions import HASH, RUNNING
 from deploy.errors import BadAnswer
@@ -98,15 +99,11 @@ def _release(said: dict[str, list[str]]) -> HeldRelease:
     return HeldRelease(
         release_id=said["release"][0],
         sha256=one("sha256"),
-        size_bytes=int(one("bytes")) if _is_count(one("bytes")) else 0,
-        pushed_s=int(one("pushed")) if _is_count(one("pushed")) else None,
+        size_bytes=int(one("bytes")) if is_number(one("bytes")) else 0,
+        pushed_s=int(one("pushed")) if is_number(one("pushed")) else None,
         kept=tuple(said.get("kept", ())),
         keeper=one("keeper"),
     )
-
-
-def _is_count(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 20
 
 
 def _pair(line: str) -> tuple[str, str]:

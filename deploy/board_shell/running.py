@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
-from deploy.board_shell.proc_files import number
+from deploy.board_shell.proc_files import is_number, number
 from deploy.board_shell.shell_functions import HASH, MANAGER, MEMORY_CGROUP, RUNNING, SOFT_LIMITS_OF
 from deploy.model.facts import Running
 from deploy.model.limits import SOFT_LIMITS
 from deploy.model.reading import Process
 
 _NO_LIMIT = 1 << 60
-
-# No figure that a board has to tell is longer.
-_NUMBER = re.compile(r"[0-9]{1,19}")
 
 RUNNING_NEEDS = HASH + RUNNING + MANAGER + MEMORY_CGROUP + SOFT_LIMITS_OF
 """The sh functions that RUNNING_QUESTION calls."""
@@ -53,7 +48,7 @@ in $current_at then.
 
 def _hard(text: str) -> int | None:
     """The kernel writes "max", or a number near 2**63, for no limit (cgroups(7); memory.rst of version 1)."""
-    if not _NUMBER.fullmatch(text) or int(text) > _NO_LIMIT:
+    if not is_number(text) or int(text) > _NO_LIMIT:
         return None
     return int(text)
 

@@ -176,6 +176,9 @@ lines_of() {
 """lines_of FILE KEY…: the lines that begin with these words, as in /proc/meminfo, where each stands once; it ends at
 the last of them. Such a file is long, and the shell reads it a byte at a time."""
 
+BY_LINE = "tr '\\000\\012' '\\012\\001' 2>/dev/null"
+"""sh: what ends in NUL, as lines. \\001 for newline keeps a newline inside a value from looking like another one."""
+
 SOFT_LIMITS_OF = f"""\
 soft_limits_of() {{
     command -v tr >/dev/null 2>&1 || return 2
@@ -183,7 +186,7 @@ soft_limits_of() {{
     set -f
     s_fields=$IFS IFS='
 '
-    for s_line in $(tr '\\000\\012' '\\012\\001' 2>/dev/null <"/proc/$1/environ"); do
+    for s_line in $({BY_LINE} <"/proc/$1/environ"); do
         case $s_line in {" | ".join(f"{name}=*" for name in SOFT_LIMITS)}) printf '%s\\n' "$s_line" ;; esac
     done
     set +f
@@ -191,8 +194,7 @@ soft_limits_of() {{
 }}
 """
 """soft_limits_of PID: the soft limits in its environment, a line each, in order; of the rest, which may hold secrets,
-nothing. \\001 for newline keeps a newline inside a value from looking like the start of another variable. Its status is
-2 where the board has no tr, 3 where this login may not read the environment."""
+nothing. Its status is 2 where the board has no tr, 3 where this login may not read the environment."""
 
 ABOVE = """\
 take_above() {
