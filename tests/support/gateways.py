@@ -75,7 +75,10 @@ class Gateways:
         (self.folder / "run" / "gateway.pid").unlink(missing_ok=True)
         command = argv or (str(self.binary), "1000")
         self.spawn("sh", "-c", _SUPERVISOR, "supervisor", *command, environment=environment)
-        return int(self.wait_for(lambda: (self.folder / "run" / "gateway.pid").read_text().split()[0]))
+        pid = int(self.wait_for(lambda: (self.folder / "run" / "gateway.pid").read_text().split()[0]))
+        if command[0] == str(self.binary):
+            self.runs(pid)  # the pid file is written as soon as the supervisor has forked
+        return pid
 
     def spawn(self, *argv: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Start a process in a session of its own, which the fixture ends."""
@@ -91,8 +94,8 @@ class Gateways:
         return process
 
     def runs(self, pid: int) -> None:
-        """Wait until that process executes the copy of sleep."""
-        self.wait_for(lambda: Path(f"/proc/{pid}/exe").readlink() == self.binary)
+        """Wait until that process executes the copy of sleep, with the words and the environment that it was given."""
+        self.wait_for(lambda: self._executes(pid))
 
     def child_of(self, pid: int) -> int:
         """The PID of its child that executes the copy of sleep, once there is one."""
@@ -104,8 +107,14 @@ class Gateways:
         return int(self.wait_for(look))
 
     def _executes(self, pid: int) -> bool:
+        """Whether its exec has ended: /proc/PID/exe is the new program a moment before /proc/PID/environ can be read.
+
+        Until then the stack is not written yet, and env_end (the last but one field of /proc/PID/stat, proc(5)) is 0.
+        Looked at after the program: before it, the old program's could be seen.
+        """
         with suppress(OSError):
-            return Path(f"/proc/{pid}/exe").readlink() == self.binary
+            runs = Path(f"/proc/{pid}/exe").readlink() == self.binary
+            return runs and Path(f"/proc/{pid}/stat").read_text().split()[-2] != "0"
         return False
 
     @staticmethod
