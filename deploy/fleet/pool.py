@@ -12,6 +12,7 @@ from typing import Protocol
 from deploy.errors import Unreachable
 from deploy.model.fleet import Member
 from deploy.model.rollout import Result, State
+from deploy.model.units import show_hosts
 
 LOOK_S = 0.5
 """How often a stop that somebody asks for is noticed while nothing ends."""
@@ -57,6 +58,24 @@ def each_of(
     finally:
         for future in running:
             future.cancel()
+
+
+def with_last_tries(
+    members: Sequence[Member], deed: Deed, executors: Executors, at_once: int, say: Callable[[str], None]
+) -> Iterator[Result]:
+    """As `each_of`, but who is out of reach is tried once more when the others have ended, and that result counts.
+
+    Only for a deed that may be done twice: a link can also break half way. `say` is told how many are tried again.
+    """
+    away = set()
+    for result in each_of(members, deed, executors, at_once):
+        if result.state is State.UNREACHABLE:
+            away.add(result.member)
+        else:
+            yield result
+    if away:
+        say(f"{show_hosts(len(away))} out of reach: tried once more")
+    yield from each_of([member for member in members if member.name in away], deed, executors, at_once)
 
 
 def _result(future: Future[Result], member: Member) -> Result:

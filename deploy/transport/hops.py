@@ -17,6 +17,7 @@ from paramiko.config import SSHConfig
 from deploy.errors import BadFile, HostError, Unreachable
 from deploy.model.host import Host
 from deploy.once import Once
+from deploy.transport.file_version import FileVersion
 
 _USER_SETTINGS: Once[SSHConfig] = Once()
 """What a fleet's hosts have in common is not read for each of them."""
@@ -92,13 +93,12 @@ def _user_settings() -> SSHConfig:
     return config.base_ssh_config
 
 
-def _versions() -> tuple[tuple[str, int, int], ...]:
+def _versions() -> tuple[tuple[Path, FileVersion], ...]:
     """Which settings of the user's these are: read anew once a file of them is another."""
     found = []
     for path in (Path("~/.ssh/config").expanduser(), Path("/etc/ssh/ssh_config")):
         with suppress(OSError):
-            status = path.stat()
-            found.append((str(path), status.st_mtime_ns, status.st_size))
+            found.append((path, FileVersion.of(path)))
     return tuple(found)
 
 

@@ -14,6 +14,7 @@ import hmac
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from paramiko import MissingHostKeyPolicy, PKey, SSHClient, Transport
 from deploy.errors import HostKeyChanged, HostKeyUnknown
 from deploy.folders import config_folder
 from deploy.model.host import Host
+from deploy.transport.file_version import FileVersion
 
 SSH_PORT = 22
 
@@ -125,9 +127,11 @@ class Trust:
 
     def _lines(self) -> Iterator[tuple[str, str, KnownKey]]:
         for file in self.files:
-            version = _version(file)
-            kept, lines = _READ.get(file, ((), ()))
-            if not version or kept != version:
+            version = None
+            with suppress(OSError):  # none is there, or not for us
+                version = FileVersion.of(file)
+            kept, lines = _READ.get(file, (None, ()))
+            if version is None or kept != version:
                 lines = tuple(found for line in _text(file) if (found := _parsed(line, file)))
                 _READ[file] = version, lines
             yield from lines
@@ -148,16 +152,8 @@ class JudgedByUs(MissingHostKeyPolicy):  # type: ignore[misc]  # Paramiko has no
             raise
 
 
-_READ: dict[Path, tuple[tuple[int, ...], tuple[tuple[str, str, KnownKey], ...]]] = {}
+_READ: dict[Path, tuple[FileVersion | None, tuple[tuple[str, str, KnownKey], ...]]] = {}
 """What each file held, and when that was: a fleet's hosts are not each held against a file that is read anew."""
-
-
-def _version(file: Path) -> tuple[int, ...]:
-    try:
-        status = file.stat()
-    except OSError:
-        return ()
-    return (status.st_ino, status.st_mtime_ns, status.st_size)
 
 
 def _algorithms(kind: str) -> tuple[str, ...]:

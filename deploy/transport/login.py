@@ -27,6 +27,7 @@ from deploy.errors import AuthenticationRefused, NoPublicKey, PasswordRefused
 from deploy.model.public_key import PublicKey, parse_public_key
 from deploy.model.secret import Secret
 from deploy.once import Once
+from deploy.transport.file_version import FileVersion
 
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 """In ~/.ssh, as ssh(1) has them; the fastest first."""
@@ -141,9 +142,9 @@ class Login:
         Each with a certificate first, and then as it is: a certificate may have expired, or its authority be unknown.
         """
         try:
-            status = file.stat()
-            version = (file, status.st_ino, status.st_mtime_ns, status.st_size)
-            key = copy(_READ.get(version, lambda: PKey.from_path(file)))  # certificates are put into it
+            key = copy(
+                _READ.get((file, FileVersion.of(file)), lambda: PKey.from_path(file))
+            )  # certificates are put into it
             yield from self._certified(key, Path(f"{file}-cert.pub"))
             key.public_blob = None  # the certificate, which Paramiko has read along
             yield key

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Protocol
 
+from deploy.transport.file_version import FileVersion
 from deploy.transport.protocol import PACKINGS, Packed
 
 READ_BYTES = 64 * 1024
@@ -127,8 +128,7 @@ def pack(packed: Packed, piece_bytes: int) -> Iterator[Piece]:
     """
     if not packed.how:
         return _packed(packed, piece_bytes)
-    status = packed.path.stat()
-    key = (packed, piece_bytes, status.st_mtime_ns, status.st_size)
+    key = (packed, piece_bytes, FileVersion.of(packed.path))
     with _KEPT_LOCK:
         pieces = _KEPT.pop(key, None) or _Pieces(_packed(packed, piece_bytes))
         _KEPT[key] = pieces

@@ -22,7 +22,7 @@ from deploy.cli.fleet.spreading import HELP as SPREAD_HELP
 from deploy.cli.fleet.spreading import HERE, Spread, spread_of, workforce
 from deploy.cli.fleet.telling import Lines, results_document, show_results, worst_exit_code
 from deploy.cli.options import help_for
-from deploy.fleet.pool import Deed, each_of
+from deploy.fleet.pool import Deed, each_of, with_last_tries
 from deploy.model.rollout import Result
 from deploy.report import silent
 
@@ -90,18 +90,29 @@ def memory(
 ) -> int:
     """Read the memory of the gateway on every host, as `memory` does on one; each reading has its evidence and verdict.
 
+    Hosts out of reach are tried once more at the end.
     Exit codes: 0 all PASS, 1 a FAIL, 3 one that is NOT MEASURED, 4 a host that is out of reach or refused.
     """
     order = Order(budget=options.budget(budget, peak_budget), keep=keep)
     spread, chosen = spread_of(scheduler, local_cluster), choose(inventory, limit, at_once)
-    return _over(replace(chosen, members=with_records(chosen.members)), deeds.reading, order, spread, as_json=json)
+    chosen = replace(chosen, members=with_records(chosen.members))
+    return _over(chosen, deeds.reading, order, spread, as_json=json, last_tries=True)
 
 
-def _over(chosen: Chosen, deed: Callable[[Order], Deed], order: Order, spread: Spread, *, as_json: bool) -> int:
+def _over(
+    chosen: Chosen,
+    deed: Callable[[Order], Deed],
+    order: Order,
+    spread: Spread,
+    *,
+    as_json: bool,
+    last_tries: bool = False,
+) -> int:
     screen = silent.screen(as_json=as_json)
     show_notes(screen, chosen)
     began_s = time.monotonic()
-    results = all_of(chosen, deed, order, Lines(screen, len(chosen.members)).ended, spread, screen.say)
+    tell = Lines(screen, len(chosen.members)).ended
+    results = all_of(chosen, deed, order, tell, spread, screen.say, last_tries=last_tries)
     seconds = time.monotonic() - began_s
     if as_json:
         print(json_format.dumps(results_document(results, seconds), indent=2))
@@ -117,16 +128,20 @@ def all_of(
     tell: Callable[[Result], None],
     spread: Spread = HERE,
     say: Callable[[str], None] = lambda _: None,
+    *,
+    last_tries: bool = False,
 ) -> Sequence[Result]:
     """The results in the inventory's order, written down as they come; `tell` hears of each then.
 
-    `say` is told who carries it out, where it is not this process. Raises BadCluster before any host is touched.
+    `say` is told who carries it out, where it is not this process. `last_tries`: see `with_last_tries`.
+    Raises BadCluster before any host is touched.
     """
     found: dict[str, Result] = {}
     enter = book(keep=order.keep)
     with history.held_open(), workforce(spread, chosen.members, chosen.at_once, say) as force:
         members, given = force.ready(chosen.members, order)
-        for result in each_of(members, deed(given), force, chosen.at_once):
+        tried = (members, deed(given), force, chosen.at_once)
+        for result in with_last_tries(*tried, say) if last_tries else each_of(*tried):
             found[result.member] = entered = enter(result)
             tell(entered)
     return [found[member.name] for member in chosen.members]

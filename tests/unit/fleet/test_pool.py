@@ -10,7 +10,8 @@ import pytest
 
 from deploy.cli.fleet.choosing import Here
 from deploy.cli.fleet.telling import in_order, worst_exit_code
-from deploy.fleet.pool import each_of
+from deploy.errors import Unreachable
+from deploy.fleet.pool import each_of, with_last_tries
 from deploy.model.fleet import Member
 from deploy.model.host import Host
 from deploy.model.rollout import Result, State
@@ -74,3 +75,21 @@ def test_the_worst_host_decides_the_exit_code_and_stands_first(codes: tuple[int,
     results = [Result(f"m{number}", State.UNCHANGED, exit_code=code) for number, code in enumerate(codes)]
     assert worst_exit_code(results) == worst
     assert [each.exit_code for each in in_order(results)][:1] == ([worst] if codes else [])
+
+
+def test_who_is_out_of_reach_is_tried_once_more_when_the_others_have_ended_and_that_counts() -> None:
+    tried: list[str] = []
+
+    def deed(member: Member) -> Result:
+        tried.append(member.name)
+        if member.name == "m3" or (member.name == "m5" and tried.count("m5") == 1):
+            raise Unreachable(member.name, "nothing listens")
+        return well(member)
+
+    said: list[str] = []
+    with ThreadPoolExecutor(4) as threads:
+        results = list(with_last_tries(MEMBERS[:10], deed, Here(threads), 4, said.append))
+    assert sorted(result.member for result in results) == sorted(member.name for member in MEMBERS[:10])
+    assert [result.member for result in results if result.state is State.UNREACHABLE] == ["m3"]
+    assert sorted(tried[-2:]) == ["m3", "m5"] and len(tried) == 12, "nobody else is tried twice"
+    assert said == ["2 hosts out of reach: tried once more"]
