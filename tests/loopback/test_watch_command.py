@@ -43,7 +43,7 @@ def test_a_gateway_is_watched_recorded_and_left_as_it_was(local, tmp_path: Path)
 
 def test_any_process_is_watched_until_it_ends(local) -> None:
     assert local("deploy", "--board", "local", "--no-measure").code == 0
-    with subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(4)"]) as stranger:
+    with subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(8)"]) as stranger:
         ended = local("memory.watch", "--board", "local", "--pid", str(stranger.pid), "--interval", "200ms", "--json")
     events = [json.loads(line) for line in ended.out.splitlines()]
     assert ended.code == 0 and {"seen", "gone", "summary"} <= {event["event"] for event in events}

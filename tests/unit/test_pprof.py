@@ -12,6 +12,14 @@ from deploy.pprof import top
 from deploy.toolchain import find
 
 
+@pytest.fixture(autouse=True)
+def compiled_once(private_home: Path, session_go_cache: Path) -> None:
+    """The tool is there in source only; what it is compiled to stays for the next test that needs it."""
+    cache = private_home / "slimdeploy" / "cache"
+    cache.mkdir(parents=True)
+    (cache / "go-build").symlink_to(session_go_cache)
+
+
 def varint(value: int) -> bytes:
     """Base 128, low groups first (protobuf.dev/programming-guides/encoding)."""
     out = b""

@@ -26,6 +26,12 @@ from deploy.transport.local import LocalTransport
 
 LARGE = Budget(rss_kib=1 << 30)
 
+_LOOKED_AT_S = 1.5
+"""After so long the first looks were taken, also on a machine with much else to do."""
+
+_LONG = Pace(steady=100, interval_s=0.03, settle_s=8, most=100)
+"""Of so many looks the last ones come after that: with nothing between them they take 3 s."""
+
 
 def read(subject: Subject, pace: Pace = QUICK) -> tuple[Reading, Verdict]:
     reading = idle_reading(LocalTransport(), subject, pace=pace)
@@ -186,10 +192,10 @@ def test_a_gateway_without_its_supervisor_was_not_started_by_us(gateways: Gatewa
 def test_a_gateway_killed_while_it_is_measured_leaves_no_reading(gateways: Gateways) -> None:
     pid = gateways.supervise()
     gateways.runs(pid)
-    killer = threading.Timer(0.4, os.kill, (pid, signal.SIGKILL))
+    killer = threading.Timer(_LOOKED_AT_S, os.kill, (pid, signal.SIGKILL))
     killer.start()
     try:
-        missing, _ = refused(gateways.subject(), Pace(steady=60, interval_s=0.03, settle_s=4, most=60))
+        missing, _ = refused(gateways.subject(), _LONG)
     finally:
         killer.join()
     assert {"same_process", "settled"} <= missing
@@ -198,10 +204,10 @@ def test_a_gateway_killed_while_it_is_measured_leaves_no_reading(gateways: Gatew
 def test_a_gateway_started_again_while_it_is_measured_leaves_no_reading(gateways: Gateways) -> None:
     pid = gateways.supervise()
     gateways.runs(pid)
-    restart = threading.Timer(0.4, gateways.supervise)  # what the pid file names changes in the middle
+    restart = threading.Timer(_LOOKED_AT_S, gateways.supervise)  # what the pid file names changes in the middle
     restart.start()
     try:
-        missing, reason = refused(gateways.subject(), Pace(steady=40, interval_s=0.03, settle_s=4, most=40))
+        missing, reason = refused(gateways.subject(), _LONG)
     finally:
         restart.join()
     assert {"same_process", "started_by_us"} <= missing
