@@ -63,43 +63,49 @@ def carry_out(
     """
     records: list[StepRecord] = []
     begun: list[Step] = []
-    for step in steps:
-        observer.started(step.title)
-        started_s, asked = clock(), job.transport.round_trips
-        try:
+    title = ""
+    try:  # also around what lies between two steps: Ctrl-C comes when it comes, and to tell of a step may fail
+        for step in steps:
+            title = step.title
+            observer.started(title)
+            started_s, asked = clock(), job.transport.round_trips
             reason, detail = step.skip(job), ""
             if reason is None:
                 begun.append(step)
                 detail = step.run(job, observer)
-        except BaseException as error:
-            error.add_note(f"in step {step.title}")
-            if not job.committed:
-                _put_back(begun, job, error)
+            record = StepRecord(title, reason, detail, clock() - started_s, job.transport.round_trips - asked)
+            records.append(record)
+            observer.finished(record)
+        with held_interrupts():
             _let_go(job)
-            raise
-        record = StepRecord(step.title, reason, detail, clock() - started_s, job.transport.round_trips - asked)
-        records.append(record)
-        observer.finished(record)
-    _let_go(job)
+    except BaseException as error:
+        error.add_note(f"in step {title}")
+        # A second Ctrl-C asks for what is happening already; what became of the board is to be heard all the same.
+        with suppress(KeyboardInterrupt), held_interrupts():
+            try:
+                if not job.committed:
+                    _put_back(begun, job, error)
+            finally:
+                _let_go(job)
+        raise
     return tuple(records)
 
 
 def _let_go(job: Job) -> None:
     """Drop the lock. It ends by itself too: where the board can't be told, that is no fault of this deployment."""
     if job.locked:
-        with held_interrupts(), suppress(HostError):
+        with suppress(HostError):
             job.transport.run(job.lock.release(job.layout))
         job.locked = False
 
 
 def _put_back(begun: Sequence[Step], job: Job, error: BaseException) -> None:
     failures = []
-    with held_interrupts():
-        for step in reversed(begun):
-            try:
-                step.undo(job)
-            except HostError as problem:
-                failures.append(f"{step.title} could not be undone: {problem.problem}")
+    for step in reversed(begun):
+        try:
+            step.undo(job)
+        except HostError as problem:
+            failures.append(f"{step.title} could not be undone: {problem.problem}")
     for failure in failures:
         error.add_note(failure)
     if job.switched and not failures:

@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from deploy.board_shell.quoting import quote, quote_path
@@ -123,9 +124,10 @@ class Lock:
         return Script(title="let go of the board", text=text)
 
 
-def clear(layout: Layout) -> Script:
-    """Remove the lock, whoever holds it."""
-    return Script(title="remove the lock", text=f"rm -f {quote_path(lock_path(layout))}\n")
+def clear(layouts: Iterable[Layout]) -> Script:
+    """Remove the locks, whoever holds them."""
+    locks = " ".join(quote_path(lock_path(layout)) for layout in layouts)
+    return Script(title="remove the lock", text=f"rm -f {locks}\n")
 
 
 @dataclass(frozen=True, slots=True)

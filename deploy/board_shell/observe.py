@@ -6,10 +6,10 @@ Also where a board keeps its gateway when only its prefix candidates are known. 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from deploy.board_shell.framing import Framing, parse
-from deploy.board_shell.preflight import HOME_PREFIX
 from deploy.board_shell.quoting import quote_path
 from deploy.board_shell.running import RUNNING_NEEDS, RUNNING_QUESTION, parse_running
 from deploy.errors import BadAnswer
@@ -50,9 +50,9 @@ for f in "$prefix"/current/*; do
 done; :"""
 
 
-def locate_script(prefix: str, framing: Framing) -> Script:
-    """Ask where the gateway is installed (under `prefix`, or in the login's home folder), and what it is called."""
-    candidates = " ".join(quote_path(path) for path in dict.fromkeys((prefix, HOME_PREFIX)))
+def locate_script(prefixes: Iterable[str], framing: Framing) -> Script:
+    """Ask under which of `prefixes` a gateway is installed, the first that holds one, and what it is called."""
+    candidates = " ".join(map(quote_path, dict.fromkeys(prefixes)))
     text = (
         framing.prelude()
         + f'for prefix in {candidates} ""; do [ ! -L "$prefix/current" ] || break; done\n'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 from invoke.context import Context
 from invoke.tasks import task
@@ -21,6 +21,7 @@ from deploy.cli.secret_sources import Sources
 from deploy.cli.taking import taker
 from deploy.cli.wording import PROGRAM
 from deploy.errors import UsageError
+from deploy.interrupts import held_interrupts
 from deploy.report import silent
 from deploy.report.documents import deployment_document
 from deploy.report.silent import Shows
@@ -169,9 +170,14 @@ def deploy(
                     return 0
                 try:
                     records = carry_out(steps, job, observer)
-                finally:
-                    if job.committed:  # also where the reading failed: what runs is the new release
+                    with held_interrupts():
                         _remember(job, place)
+                except BaseException as error:
+                    if job.committed:  # also where the reading failed or was cut off
+                        error.add_note(f"release {job.release_id} runs")
+                        with suppress(KeyboardInterrupt), held_interrupts():
+                            _remember(job, place)
+                    raise
         seconds = time.monotonic() - began_s
         document = deployment_document(job, records, board=place.board.name, host=str(place.host), seconds=seconds)
         document["history"] = history.kept(document, wanted=keep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from deploy.board_shell.framing import Framing
 from deploy.board_shell.observe import Location, locate_script, parse_location
+from deploy.board_shell.preflight import HOME_PREFIX
 from deploy.board_shell.reading_back import ReadsBack
 from deploy.cli import options
 from deploy.cli.hosts import host_of
@@ -189,15 +191,24 @@ def installed(transport: Transport, place: Place, prefix: str = "") -> Location:
     """Where the gateway lies on this host, and who keeps it. Raises UsageError where none is installed."""
     found = located(transport, place, prefix)
     if found is None:
-        raise UsageError(f"no gateway is installed on {transport.host} ({PROGRAM} deploy {place.flags} first)")
+        under, more = (f" under {prefix}", f" --prefix {shlex.quote(prefix)}") if prefix else ("", "")
+        first = f"{PROGRAM} deploy {place.flags}{more} first"
+        raise UsageError(f"no gateway is installed{under} on {transport.host} ({first})")
     return found
+
+
+def prefixes(place: Place, prefix: str = "") -> tuple[str, ...]:
+    """Where a gateway may lie: under the `prefix` that the user named and nowhere else, or where a deployment puts it.
+
+    Raises UsageError.
+    """
+    return (options.prefix(prefix),) if prefix else (place.board.prefix, HOME_PREFIX)
 
 
 def located(transport: Transport, place: Place, prefix: str = "") -> Location | None:
     """As `installed`, but None where none is."""
-    prefix = options.prefix(prefix)
     framing = Framing.new()
-    completed = transport.run(locate_script(prefix or place.board.prefix, framing))
+    completed = transport.run(locate_script(prefixes(place, prefix), framing))
     if completed.exit_status != 0:
         raise CommandFailed("the board's shell did not answer", transport.host, exit_status=completed.exit_status)
     return parse_location(framing, completed.stdout)

@@ -20,6 +20,7 @@ from deploy.cli.options import help_for
 from deploy.cli.reaching import Place
 from deploy.cli.service import ACTION_HELP
 from deploy.cli.wording import PROGRAM
+from deploy.model.layout import Layout
 from deploy.model.units import show_bytes
 from deploy.steps.asking import must
 
@@ -127,7 +128,10 @@ def unlock(
 
     place = reaching.choose(board, host, emulate=emulate)
     with closing(reaching.connect(place, accept_new_host_key=accept_new_host_key, identity=identity)) as transport:
-        must(transport, clear(reaching.installed(transport, place, prefix).layout))
+        found = reaching.located(transport, place, prefix)
+        # A first deployment that was cut off holds a lock where nothing is installed yet.
+        layouts = [found.layout] if found else [Layout(each) for each in reaching.prefixes(place, prefix)]
+        must(transport, clear(layouts))
     Screen().say(f"nobody holds {place.host} now")
     return 0
 

@@ -148,7 +148,7 @@ def _told(title: str, tally: Tally, *, as_json: bool) -> Iterator[Tell]:
         return
     from deploy.report.console import Screen
 
-    screen = Screen()
+    screen = Screen(ends_with_reader=True)
     if not screen.is_terminal:
 
         def tell(event: Event) -> None:

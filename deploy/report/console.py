@@ -7,9 +7,11 @@ and no control character in it reaches the terminal.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -26,17 +28,37 @@ STYLES = {"PASS": "bold green", "FAIL": "bold red", "NOT MEASURED": "bold yellow
 _NARROWEST = 60
 
 
+class _Output(Console):
+    """A console whose reader may go away (head, less): what is under way comes to its end, and to its own exit code."""
+
+    def __init__(self, *, ends_with_reader: bool = False, **options: Any) -> None:
+        super().__init__(highlight=False, **options)
+        self._ends_with_reader = ends_with_reader
+
+    def on_broken_pipe(self) -> None:
+        """Rich calls it. A deployment half way is no place to stop, and Rich's own SystemExit(1) would mean FAIL."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())  # Python writes out what is left of it at the end
+        os.close(nowhere)
+        if self._ends_with_reader:
+            raise BrokenPipeError
+
+
 def _text(text: str, style: str = "") -> Text:
     """`text` literally, all of it: part of any text may be a board's."""
     return Text(clean(text, len(text)), style=style)
 
 
 class Screen:
-    """One place to print to; see `report/silent.py` for the other."""
+    """One place to print to; see `report/silent.py` for the other.
 
-    def __init__(self) -> None:
-        self._out = Console(file=sys.stdout, highlight=False, soft_wrap=False)
-        self._err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    With `ends_with_reader` printing raises BrokenPipeError once nobody reads any more, for what has no end of its own.
+    """
+
+    def __init__(self, *, ends_with_reader: bool = False) -> None:
+        self._out = _Output(file=sys.stdout, soft_wrap=False, ends_with_reader=ends_with_reader)
+        self._err = _Output(file=sys.stderr, soft_wrap=True)
         if not self._out.is_terminal and self._out.width < _NARROWEST:
             self._out.width = _NARROWEST
 

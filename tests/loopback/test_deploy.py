@@ -134,3 +134,47 @@ def test_ctrl_c_or_a_closed_terminal_at_any_moment_leaves_the_running_release_ru
     wanted = "GOMEMLIMIT=7MiB" if process.returncode == 0 else "GOMEMLIMIT=5MiB"
     assert wanted in status.document["limits"]
     assert local("deploy", "--board", "local", "--no-measure").code == 0
+
+
+def test_a_reader_that_has_seen_enough_does_not_end_a_deployment(local) -> None:
+    with local.start("deploy", "--board", "local", "--no-measure") as deploying:
+        assert deploying.stdout is not None
+        while not deploying.stdout.readline().startswith("+ Push"):
+            assert deploying.poll() is None
+        deploying.stdout.close()
+        assert deploying.wait(120) == 0
+    status = local("status", "--board", "local", "--json").document
+    assert status["running"] is True
+    again = local("deploy", "--board", "local", "--no-measure", "--json")
+    assert (again.code, again.document["changed"]) == (0, False), "nobody holds the board"
+
+
+def test_a_prefix_that_was_named_is_the_only_place_that_is_looked_at(local, tmp_path: Path) -> None:
+    assert local("deploy", "--board", "local", "--no-measure").code == 0
+    pid, elsewhere = gateway_pid(), str(tmp_path / "else where")
+    for what in ("stop", "restart", "rollback", "uninstall", "status", "releases", "logs"):
+        ended = local(what, "--board", "local", "--prefix", elsewhere)
+        assert ended.code == 2, what
+        assert f"no gateway is installed under {elsewhere}" in " ".join(ended.err.split()), ended.err
+    assert gateway_pid() == pid and Path(f"/proc/{pid}").exists()
+
+
+def test_ctrl_c_at_the_very_end_loses_no_record_of_what_runs(local) -> None:
+    with local.start("deploy", "--board", "local", "--no-measure") as deploying:
+        assert deploying.stdout is not None
+        while not deploying.stdout.readline().startswith("+ Verify"):
+            assert deploying.poll() is None
+        deploying.send_signal(signal.SIGINT)
+        _, said = deploying.communicate(timeout=120)
+        assert deploying.returncode in (0, 130), said  # it may have ended before
+    reading = local("memory", "--board", "local", "--json")
+    assert reading.code == 0, reading.out
+
+
+def test_a_lock_is_taken_away_also_where_a_first_deployment_got_no_further(local) -> None:
+    lock = loopback.up("local").home / ".picoclaw" / "run" / "lock"
+    lock.parent.mkdir(parents=True)
+    lock.symlink_to("somebody's")
+    ended = local("unlock", "--board", "local")
+    assert ended.code == 0, ended.err
+    assert not lock.is_symlink()

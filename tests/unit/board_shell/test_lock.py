@@ -133,7 +133,7 @@ def test_a_prefix_that_takes_no_lock_says_why_and_nothing_hangs(run: Run, layout
 
 def test_it_can_be_cleared_by_hand(run: Run, layout: Layout) -> None:
     run(Lock.of("me").held(layout, SAY))
-    assert run(clear(layout)).exit_status == 0
+    assert run(clear([layout])).exit_status == 0
     assert run(Lock.of("you").held(layout, SAY)).exit_status == 0
 
 

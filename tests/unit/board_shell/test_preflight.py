@@ -231,16 +231,17 @@ def test_where_the_gateway_is_installed_is_found_under_the_prefix_and_then_at_ho
 ) -> None:
     framing = Framing.new()
 
-    def located(prefix: str) -> str:
-        found = parse_location(framing, board.run(locate_script(prefix, framing)).stdout)
+    def located(*prefixes: str) -> str:
+        found = parse_location(framing, board.run(locate_script(prefixes, framing)).stdout)
         return found.layout.prefix if found else ""
 
-    assert located(str(installed)) == str(installed)
-    assert located("/nowhere at all") == ""
+    assert located(str(installed), "~/.picoclaw") == str(installed)
+    assert located("/nowhere at all", "~/.picoclaw") == ""
     (private_home / ".picoclaw").mkdir()
     (private_home / ".picoclaw" / "current").symlink_to("releases/aaaa")
-    assert located("/nowhere at all") == f"{private_home}/.picoclaw"
-    assert located(str(installed)) == str(installed)
+    assert located("/nowhere at all", "~/.picoclaw") == f"{private_home}/.picoclaw"
+    assert located("/nowhere at all") == "", "and nowhere else"
+    assert located(str(installed), "~/.picoclaw") == str(installed)
 
 
 @pytest.mark.parametrize("said", ["relative/path", "-rf", "/a\n/b"])
@@ -258,11 +259,11 @@ def test_a_program_of_another_name_is_found_by_its_release(board: LocalTransport
         (release / name).write_text("")
         (release / name).chmod(0o755)
     framing = Framing.new()
-    found = parse_location(framing, board.run(locate_script(str(tmp_path), framing)).stdout)
+    found = parse_location(framing, board.run(locate_script([str(tmp_path)], framing)).stdout)
     assert found == Location(Layout(str(tmp_path), "my bot"))
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "manager").write_text("systemd\n")
-    found = parse_location(framing, board.run(locate_script(str(tmp_path), framing)).stdout)
+    found = parse_location(framing, board.run(locate_script([str(tmp_path)], framing)).stdout)
     assert found is not None and found.manager == "systemd"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pty
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -154,3 +156,23 @@ def test_on_a_terminal_too_the_board_steers_nothing(monkeypatch: pytest.MonkeyPa
 
 def test_the_folder_of_this_test_is_not_the_users(private_home: Path) -> None:
     assert os.environ["HOME"] == str(private_home)
+
+
+def printed_where_nobody_reads(flags: str) -> tuple[int, bytes]:
+    """Status and standard error of a process that prints three times into a pipe that nobody reads any more."""
+    program = f"from deploy.report.console import Screen; it = Screen({flags}); [it.say('x' * 9000) for _ in range(3)]"
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", program], stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+    finally:
+        os.close(writer)
+    return ended.returncode, ended.stderr
+
+
+def test_a_reader_that_goes_away_ends_only_what_has_no_end_of_its_own() -> None:
+    assert printed_where_nobody_reads("") == (0, b"")
+    status, said = printed_where_nobody_reads("ends_with_reader=True")
+    assert status == 1 and said.rstrip().endswith(b"BrokenPipeError")

@@ -239,7 +239,7 @@ def test_the_gateway_reads_its_config_writes_its_offset_and_nothing_else(board: 
             assert (seen.st_uid, stat.S_IMODE(seen.st_mode)) == (uid, 0o600), name
         assert board.prefix.stat().st_uid == 0
         framing = Framing.new()
-        found = parse_location(framing, board.transport.run(locate_script(LAYOUT.prefix, framing)).stdout)
+        found = parse_location(framing, board.transport.run(locate_script([LAYOUT.prefix], framing)).stdout)
         assert found is not None and (found.manager, found.user) == ("detached", "picoclaw")
         assert stat.S_IMODE((board.prefix / "run").stat().st_mode) == 0o700
     finally:
