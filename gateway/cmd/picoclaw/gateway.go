@@ -21,7 +21,7 @@ func runGateway(flag string) int {
 	if settings == nil {
 		return code
 	}
-	program := narrow()
+	program := giveBack()
 	// Before anybody can see that it runs: a HUP that is not caught is the end.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)

@@ -181,7 +181,7 @@ func TestTheGatewayStaysWithinTheBudget(t *testing.T) {
 		t.Skip("the figures of this test are those of linux/amd64")
 	}
 	t.Parallel()
-	const budgetKiB = 5120
+	const budgetKiB, startKiB = 5120, 4096
 	api := newTelegramAPI(t)
 	config, port := api.configured(t, nil)
 	p := gateway(t, config, port)
@@ -195,6 +195,9 @@ func TestTheGatewayStaysWithinTheBudget(t *testing.T) {
 			memory(t, p.Process.Pid, "RssAnon"), memory(t, p.Process.Pid, "RssFile"))
 		if rss > budgetKiB {
 			t.Errorf("VmRSS is %d KiB after %d messages", rss, answered)
+		}
+		if peak > startKiB {
+			t.Errorf("VmHWM is %d KiB: the start maps what is around each place of the binary that it touches", peak)
 		}
 		if rss < 500 || peak < rss {
 			t.Errorf("VmRSS %d KiB and VmHWM %d KiB can't be", rss, peak)

@@ -3,19 +3,18 @@ package main
 import (
 	"strconv"
 
+	"slimdeploy/gateway/cmd/picoclaw/early"
 	"slimdeploy/gateway/internal/logline"
 	"slimdeploy/gateway/internal/pages"
 )
 
-// narrow keeps the start from mapping most of the binary: what the runtime has mapped up to here is given back, and from
-// now on only what is needed comes in.
-func narrow() pages.Program {
-	program, err := pages.Own()
-	if err != nil {
-		logline.Warn("the whole binary may become resident", "error", err.Error())
+// giveBack drops what the start has mapped up to here. From the package early on only what is needed comes in.
+func giveBack() pages.Program {
+	program := early.Program
+	if early.Fault != nil {
+		logline.Warn("the whole binary may become resident", "error", early.Fault.Error())
 		return program
 	}
-	program.Narrow()
 	mapped := drop(program)
 	logline.Info("the pages of the start are given back", "mapped_kib", strconv.Itoa(mapped/1024))
 	return program

@@ -25,7 +25,7 @@ func simulate(arguments []string) int {
 	offset.WriteString(simulated.NoOffset)
 	offset.Close()
 	defer os.Remove(offset.Name())
-	gateway := simulated.Start(simulated.New(kinds...), offset.Name(), tidied(narrow()))
+	gateway := simulated.Start(simulated.New(kinds...), offset.Name(), tidied(giveBack()))
 	result, err := gateway.Burst(burst)
 	usage, unread := procmem.Read()
 	var heap runtime.MemStats
