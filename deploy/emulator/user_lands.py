@@ -137,6 +137,7 @@ OPENRC = UserLand(
 # What waits for hardware, a console or a login that these machines have not, or prepares a first start.
 _MASKED = (
     "dev-hugepages.mount",
+    "dev-mqueue.mount",
     "getty.target",
     "ldconfig.service",
     "sys-fs-fuse-connections.mount",
@@ -145,11 +146,17 @@ _MASKED = (
     "sys-kernel-tracing.mount",
     "systemd-binfmt.service",
     "systemd-firstboot.service",
+    "systemd-journal-catalog-update.service",
     "systemd-logind.service",
     "systemd-modules-load.service",
     "systemd-network-generator.service",
     "systemd-update-done.service",
     "tmp.mount",  # by the switches instead
+)
+# Each is a process more at the boot and at each daemon-reload, which take seconds here; they find nothing to do.
+_MASKED_GENERATORS = (
+    *("debug", "getty", "gpt-auto", "hibernate-resume", "rc-local"),
+    *("run", "ssh", "system-update", "sysv", "tpm2"),
 )
 _SYSTEM = "etc/systemd/system"
 SYSTEMD = UserLand(
@@ -169,7 +176,7 @@ SYSTEMD = UserLand(
         (f"{_SYSTEM}/sysinit.target.wants/board.service", "../board.service"),
         (f"{_SYSTEM}/multi-user.target.wants/network.service", "../network.service"),
         (f"{_SYSTEM}/multi-user.target.wants/dropbear.service", "../dropbear.service"),
-        ("etc/systemd/system-generators/systemd-getty-generator", "/dev/null"),
+        *((f"etc/systemd/system-generators/systemd-{name}-generator", "/dev/null") for name in _MASKED_GENERATORS),
         *((f"{_SYSTEM}/{name}", "/dev/null") for name in _MASKED),
     ),
     disk_kib=128 * 1024,
