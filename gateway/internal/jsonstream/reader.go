@@ -19,10 +19,12 @@ const (
 	MaxKey = 1024
 )
 
-// SyntaxError says where a document stops being JSON, or being what was asked for. Line and Column count from 1.
+// SyntaxError says where a document stops being JSON, or being what was asked for. Line and Column count from 1, the columns
+// in characters.
 type SyntaxError struct {
 	Line, Column int
 	Problem      string
+	Early        bool // the document ends where more had to come
 }
 
 func (e *SyntaxError) Error() string {
@@ -50,7 +52,7 @@ func (r *Reader) Reset(in *bufio.Reader) {
 	r.in, r.line, r.column, r.depth, r.ahead = in, 1, 0, 0, -1
 }
 
-// Position is where the next byte stands, counted from 1.
+// Position is where the next character stands, counted from 1.
 func (r *Reader) Position() (line, column int) {
 	return r.line, r.column + 1
 }
@@ -67,7 +69,7 @@ func (r *Reader) look() (byte, error) {
 	c, err := r.in.ReadByte()
 	if err != nil {
 		if errors.Is(err, io.EOF) {
-			return 0, r.Fault("the document ends too early")
+			return 0, &SyntaxError{Line: r.line, Column: r.column + 1, Problem: "the document ends too early", Early: true}
 		}
 		return 0, err
 	}
@@ -84,7 +86,7 @@ func (r *Reader) next() (byte, error) {
 	if c == '\n' {
 		r.line++
 		r.column = 0
-	} else {
+	} else if c&0xC0 != 0x80 { // of the bytes of a character the first one counts
 		r.column++
 	}
 	return c, nil

@@ -40,11 +40,22 @@ func TestAnUpdateIsReadInAnyOrderOfItsKeys(t *testing.T) {
 }
 
 func TestAFaultSaysLineAndColumn(t *testing.T) {
-	r := over("{\n  \"port\": x\n}")
-	err := r.Object(func([]byte) error { _, err := r.Int64(); return err })
-	var fault *SyntaxError
-	if !errors.As(err, &fault) || fault.Line != 2 || fault.Column != 11 {
-		t.Fatalf("got %v", err)
+	for text, column := range map[string]int{"{\n  \"port\": x\n}": 11, "{\n  \"größe 🙂\": x\n}": 14, "{\n  \"\xff\": x\n}": 8} {
+		r := over(text)
+		err := r.Object(func([]byte) error { _, err := r.Int64(); return err })
+		var fault *SyntaxError
+		if !errors.As(err, &fault) || fault.Line != 2 || fault.Column != column {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestADocumentThatEndsTooEarlyIsToldFromOneThatIsWrong(t *testing.T) {
+	for text, early := range map[string]bool{"": true, "{": true, `{"a":"b`: true, `"\u00`: true, "[1,": true, "tr": true, "{]": false, "trx": false} {
+		var fault *SyntaxError
+		if err := over(text).Skip(); !errors.As(err, &fault) || fault.Early != early {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
 
@@ -82,6 +93,7 @@ func FuzzSkip(f *testing.F) {
 	for _, seed := range []string{
 		`{"ok":true,"result":[{"update_id":1,"message":{"text":"hé"}}]}`, `"\ud83d\ude42"`, `"\ud83dx"`, `"\ud83d\n"`, `"\udc00"`,
 		`"\ud83d\ud83d\ude42"`, "[1e5,-0.1]", "null", "\"\xff\"", "{}", "[]", " 1 ", `{"a":[{}]}`, `"\u0000"`, "\"\xf0\x9f\"",
+		"{\"größe\": \"🙂\"}", `{"ok":true,"result":[{"text":"cut`, `"\u00`, "tr",
 	} {
 		f.Add(seed)
 	}

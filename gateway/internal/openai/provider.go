@@ -114,9 +114,10 @@ func (p *Provider) ask(chat int64, text string) (said said, err error) {
 	err = p.client.Post([]byte("/chat/completions"), p.request(chat, text), answerTime, func(status int, body io.Reader) error {
 		return said.read(status, body)
 	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
 	switch {
-	case errors.Is(err, errEnough):
-		return said, nil
 	case err != nil && said.text != "" && !errors.Is(err, wire.ErrInterrupted):
 		said.broken = err // what came is worth more than nothing
 		return said, nil

@@ -227,6 +227,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(200, `{"choices":[{"message":{"content":"x"}}]}`)
 	f.Add(500, "<html>")
 	f.Add(400, `{"error":{"message":"é"}}`)
+	f.Add(200, "data:\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}\n\n")
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		var s said
 		s.read(status, strings.NewReader(body))

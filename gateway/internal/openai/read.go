@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"slimdeploy/gateway/internal/jsonstream"
+	"slimdeploy/gateway/internal/wire"
 )
 
 var (
@@ -43,6 +44,7 @@ type said struct {
 	cut      bool
 	broken   error
 	filtered bool
+	ended    bool // what came says that no more has to come
 }
 
 // read reads an answer: a stream of server-sent events (html.spec.whatwg.org, "Server-sent events"), or one JSON document
@@ -52,6 +54,9 @@ func (s *said) read(status int, body io.Reader) error {
 	var text []byte
 	failure := &Failure{Status: status}
 	err := s.events(in, &text, failure)
+	if err == nil && len(text) > 0 && !s.ended && !wire.Framed(body) {
+		err = io.ErrUnexpectedEOF // as far as can be told, only the connection has ended
+	}
 	s.text = strings.TrimSpace(string(text))
 	var noJSON *jsonstream.SyntaxError
 	switch {
@@ -82,6 +87,7 @@ func (s *said) events(in *bufio.Reader, text *[]byte, failure *Failure) error {
 			in.Discard(1)
 			continue
 		case '{':
+			s.ended = true // a document is whole, or is none
 			return s.document(jsonstream.NewReader(in), text, failure)
 		}
 		field, err := in.Peek(len("data:"))
@@ -108,7 +114,11 @@ func (s *said) events(in *bufio.Reader, text *[]byte, failure *Failure) error {
 		if err != nil {
 			return err
 		}
+		if first[0] == '\n' || first[0] == '\r' { // an empty event, as some servers send to keep the connection alive
+			continue
+		}
 		if first[0] == '[' { // data: [DONE]
+			s.ended = true
 			return skipLine(in)
 		}
 		if err := s.document(jsonstream.NewReader(in), text, failure); err != nil {
@@ -178,6 +188,7 @@ func (s *said) choice(r *jsonstream.Reader, text *[]byte) error {
 		case "finish_reason":
 			reason, err := r.String(maxMessage)
 			s.cut = s.cut || reason == "length"
+			s.ended = s.ended || reason != ""
 			s.filtered = s.filtered || reason == "content_filter"
 			return err
 		}

@@ -21,6 +21,7 @@ import (
 const (
 	connectTime = 20 * time.Second // name lookup, TCP and TLS; a MIPS board needs seconds for an RSA chain
 	maxDrain    = 16 << 10         // what is left of a body is read to keep the connection, up to so many bytes
+	drainTime   = time.Second      // and for so long: the answer is there, and a server may leave a stream open behind it
 	mostRequest = 16 << 10         // how large a buffer for requests is kept: for a longest message
 	maxBody     = 8 << 20          // 100 updates of 4,096 characters, each escaped to 12 bytes, are 5 MB
 )
@@ -108,22 +109,23 @@ func (c *Client) drop() {
 
 // Post sends body to path and calls read with the answer's status and body. All of it has to end within limit.
 //
-// Where a kept-alive connection turns out to be closed before a byte of the answer came, the request is sent once more on
-// a new one: servers close idle connections, and a message that may arrive twice is better than one that is lost.
+// Where a kept-alive connection turns out to be closed before a byte of the answer came, or given up with a 408, the request
+// is sent once more on a new one: servers close idle connections, and a message that may arrive twice is better than one
+// that is lost.
 func (c *Client) Post(path, body []byte, limit time.Duration, read func(status int, body io.Reader) error) error {
 	deadline := time.Now().Add(limit)
 	c.mu.Lock()
 	kept := c.conn != nil
 	c.mu.Unlock()
-	answered, err := c.exchange(path, body, deadline, read)
+	answered, err := c.exchange(path, body, kept, deadline, read)
 	if err != nil && kept && !answered && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, ErrInterrupted) {
-		_, err = c.exchange(path, body, deadline, read)
+		_, err = c.exchange(path, body, false, deadline, read)
 	}
 	return err
 }
 
 func (c *Client) exchange(
-	path, body []byte, deadline time.Time, read func(status int, body io.Reader) error,
+	path, body []byte, kept bool, deadline time.Time, read func(status int, body io.Reader) error,
 ) (answered bool, err error) {
 	defer func() {
 		if err != nil {
@@ -155,12 +157,15 @@ func (c *Client) exchange(
 	if err != nil {
 		return true, err
 	}
+	if head.status == 408 && kept { // said of a connection that was idle, before the request came (RFC 9110, section 15.5.9)
+		return false, errors.New("the server gave up waiting for a request")
+	}
 	content := c.content.of(head, c.reader)
 	if err := read(head.status, content); err != nil {
 		return true, err
 	}
 	// Bytes that nobody asked for would be taken for the next answer.
-	if !head.keepAlive || !c.drained(content) || c.reader.Buffered() > 0 {
+	if !head.keepAlive || c.arm(conn, earlier(deadline, drainTime)) != nil || !c.drained(content) || c.reader.Buffered() > 0 {
 		c.drop()
 	}
 	return true, nil
@@ -174,83 +179,6 @@ func (c *Client) arm(conn net.Conn, deadline time.Time) error {
 		return ErrInterrupted
 	}
 	return conn.SetDeadline(deadline)
-}
-
-func (c *Client) connected(deadline time.Time) (net.Conn, error) {
-	c.mu.Lock()
-	conn := c.conn
-	c.mu.Unlock()
-	if conn != nil {
-		return conn, nil
-	}
-	if soon := time.Now().Add(connectTime); soon.Before(deadline) {
-		deadline = soon
-	}
-	conn, err := c.dial(deadline)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.arm(conn, deadline); err != nil {
-		return nil, err
-	}
-	if c.Proxy != nil {
-		if err := c.tunnel(conn); err != nil {
-			return nil, err
-		}
-	}
-	if c.endpoint.TLS {
-		secured := tls.Client(conn, c.config)
-		if err := secured.Handshake(); err != nil {
-			return nil, explained(err, c.endpoint.Host, c.now())
-		}
-		state := secured.ConnectionState()
-		c.mu.Lock()
-		c.conn = secured
-		// Their names are looked up once: CipherSuiteName makes a list of all suites each time.
-		c.version, c.cipher = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
-		c.mu.Unlock()
-		conn = secured
-	}
-	c.reader.Reset(conn)
-	return conn, nil
-}
-
-// now is the time by which certificates are judged.
-func (c *Client) now() time.Time {
-	if c.config.Time != nil {
-		return c.config.Time()
-	}
-	return time.Now()
-}
-
-// dial makes the TCP connection. An Interrupt ends it, also while a name is looked up.
-func (c *Client) dial(deadline time.Time) (net.Conn, error) {
-	connecting, giveUp := context.WithDeadline(context.Background(), deadline)
-	defer giveUp()
-	c.mu.Lock()
-	interrupted := c.interrupted
-	c.giveUp = giveUp
-	c.mu.Unlock()
-	if interrupted {
-		return nil, ErrInterrupted
-	}
-	conn, err := c.dialed(connecting)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.conn, c.giveUp = conn, nil // from here on an Interrupt reaches the connection
-	return conn, err
-}
-
-func (c *Client) dialed(connecting context.Context) (net.Conn, error) {
-	if c.Dial != nil {
-		return c.Dial()
-	}
-	dialer := net.Dialer{KeepAlive: 30 * time.Second}
-	first := c.endpoint
-	if c.Proxy != nil {
-		first = c.Proxy.Endpoint
-	}
-	return dialer.DialContext(connecting, "tcp", net.JoinHostPort(first.Host, first.Port))
 }
 
 // render puts head and body into one buffer, so that they leave in one TLS record and one packet.

@@ -151,7 +151,7 @@ type content struct {
 
 // of is the content of an answer's body; a chunked one is unwrapped, and its coding wins over a stated length (section 6.3).
 func (c *content) of(h head, in *bufio.Reader) *bounded {
-	c.bounded = bounded{in: in, left: maxBody}
+	c.bounded = bounded{in: in, left: maxBody, framed: h.chunked || h.length >= 0}
 	switch {
 	case h.chunked:
 		c.chunked = chunked{in: in}
@@ -253,8 +253,16 @@ func broken(err error) error {
 
 // bounded is a body that may not be longer than left bytes.
 type bounded struct {
-	in   io.Reader
-	left int64
+	in     io.Reader
+	left   int64
+	framed bool
+}
+
+// Framed tells whether the end of a body that Post hands out is certain, because its bytes were counted or came in chunks.
+// Else the connection's end is the body's, and that of a torn connection looks the same (RFC 9112, section 6.3).
+func Framed(body io.Reader) bool {
+	b, ok := body.(*bounded)
+	return ok && b.framed
 }
 
 func (b *bounded) Read(to []byte) (int, error) {

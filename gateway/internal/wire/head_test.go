@@ -50,6 +50,23 @@ func TestABodyIsReadHoweverItIsFramed(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatTheConnectionsEndDelimitsIsNotFramed(t *testing.T) {
+	for fields, framed := range map[string]bool{
+		"":                                       false,
+		"Connection: close\r\n":                  false,
+		"Content-Length: 5\r\n":                  true,
+		"Content-Length: 0\r\n":                  true,
+		"Transfer-Encoding: chunked\r\n":         true,
+		"Transfer-Encoding: chunked\r\nX: y\r\n": true,
+	} {
+		in := reader("HTTP/1.1 200 OK\r\n" + fields + "\r\n")
+		h, err := readHead(in)
+		if err != nil || Framed(new(content).of(h, in)) != framed {
+			t.Errorf("%q: %v, %v", fields, !framed, err)
+		}
+	}
+}
+
 func TestWhatIsNoAnswerIsRefused(t *testing.T) {
 	const chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 	field := strings.Repeat("x", 1000)

@@ -14,7 +14,8 @@ type Proxy struct {
 	login    string // user:password, a secret; "" for none
 }
 
-// ParseProxy reads "http://[user:password@]host:port". The proxy itself is spoken to without TLS, as proxies are.
+// ParseProxy reads "http://[user:password@]host:port"; a character of the login may be written as % and two hexadecimal
+// digits. The proxy itself is spoken to without TLS, as proxies are.
 func ParseProxy(text string) (*Proxy, error) {
 	rest, ok := strings.CutPrefix(text, "http://")
 	if !ok {
@@ -34,7 +35,23 @@ func ParseProxy(text string) (*Proxy, error) {
 	if strings.ContainsAny(login, "\r\n") {
 		return nil, errors.New("its login holds a line break")
 	}
-	return &Proxy{endpoint, login}, nil
+	return &Proxy{endpoint, unescaped(login)}, nil
+}
+
+// unescaped undoes the percent-encoding of a login in a URL (RFC 3986, section 2.1); a % that begins no escape stays.
+func unescaped(login string) string {
+	var text []byte
+	for i := 0; i < len(login); i++ {
+		c := login[i]
+		if c == '%' && i+2 < len(login) {
+			if code, err := strconv.ParseUint(login[i+1:i+3], 16, 8); err == nil {
+				c = byte(code)
+				i += 2
+			}
+		}
+		text = append(text, c)
+	}
+	return string(text)
 }
 
 func cutLast(text, separator string) (before, after string, found bool) {

@@ -125,3 +125,21 @@ func TestWhatIsNoProxyIsRefused(t *testing.T) {
 		t.Error(proxy, err)
 	}
 }
+
+func TestAProxysLoginIsPercentDecoded(t *testing.T) {
+	for written, wanted := range map[string]string{
+		"":               "",
+		"me:s3cret":      "me:s3cret",
+		"me:p%40ss%3Aw":  "me:p@ss:w",
+		"m%C3%BC:%2f%2F": "mü://",
+		"me:100%":        "me:100%",
+		"me:%4":          "me:%4",
+		"me:%zz%25":      "me:%zz%",
+		"me:%+1":         "me:%+1",
+	} {
+		proxy, err := ParseProxy("http://" + written + "@proxy:3128")
+		if err != nil || proxy.login != wanted {
+			t.Errorf("%q: %+v, %v", written, proxy, err)
+		}
+	}
+}
