@@ -22,7 +22,10 @@ func AppendHTML(to []byte, text string) []byte {
 			continue
 		}
 		quoted, isQuote := strings.CutPrefix(bare, ">")
-		if isQuote && visible(quoted) {
+		if isQuote && !quoting && !visible(quoted) && strings.HasPrefix(rest, ">") {
+			continue // a quote begins with what it says; a cut may have left a blank line of it here
+		}
+		if isQuote && (quoting || visible(quoted)) {
 			if !quoting {
 				to = append(to, "<blockquote>"...)
 				quoting = true

@@ -37,6 +37,27 @@ func TestWhatModelsWriteBecomesTelegramsHTML(t *testing.T) {
 		"``` ```":                         "``` ```",
 		"#hashtag":                        "#hashtag",
 		"":                                "",
+		// Parentheses within a URL come in pairs.
+		"[a](https://e.org/B_(c)) d)":    `<a href="https://e.org/B_(c)">a</a> d)`,
+		"[a](https://e.org/((b)c)(d)) e": `<a href="https://e.org/((b)c)(d)">a</a> e`,
+		"[a](https://e.org/B_(c) d":      "[a](https://e.org/B_(c) d",
+		// A code span ends with as many backticks as it began with; those that open none are text as a whole.
+		"a ` b ``x *y* z`` c":           "a ` b <code>x *y* z</code> c",
+		"a `` b `x *y* z` c":            "a `` b <code>x *y* z</code> c",
+		"a ``` b ````x *y* z```` c":     "a ``` b <code>x *y* z</code> c",
+		"**a ``x** b` c":                "<b>a ``x</b> b` c",
+		"a `````````x *y* z````````` b": "a `````````x <i>y</i> z````````` b",
+		"*a **b***":                     "<i>a <b>b</b></i>",
+		"___both___ and __a _b___":      "<b><i>both</i></b> and <b>a <i>b</i></b>",
+		"snake___case __init__ __a___b": "snake___case <b>init</b> __a___b",
+		"_a __b___":                     "<i>a <b>b</b></i>",
+		"*a **b** c*":                   "<i>a <b>b</b> c</i>",
+		"**a *b***":                     "<b>a <i>b</i></b>",
+		// A blank line of a quote is in it; where it begins with one, as what a cut has left may, that is dropped.
+		"> a\n>\n> b":         "<blockquote>a\n\nb</blockquote>",
+		"> a\n> \n>\r\nafter": "<blockquote>a\n\n</blockquote>\nafter",
+		">\n> a":              "<blockquote>a</blockquote>",
+		">\nafter":            "&gt;\nafter",
 	} {
 		if got := string(AppendHTML(nil, text)); got != wanted {
 			t.Errorf("%q became\n  %q instead of\n  %q", text, got, wanted)
@@ -107,6 +128,7 @@ func FuzzAppendHTML(f *testing.F) {
 	for _, seed := range []string{
 		"**a*b**c*", "***x**y*", "[a](http://b)[", "`a``b`", "> q\n>\n> r", "```x\n```", "~~~\n```\n~~~", "# #", "#  a #\r\n> \n",
 		"_a_b_ __c__", "||a|b||", "\\", "\\`x`", "**`**`", "[x](https://y \"t\")", "- \n* a", "é_ü_", "*a\n*b*", ">a\n```\nb\n```\n>c",
+		"[a](http://b_(c)) [d](http://e_(f)", "a ` b ``c`` d", "*`````", "**a ``x** b`", "*a **b***", "_a __b___", ">\n>\n> a\n>\n", "```\n```",
 	} {
 		f.Add(seed)
 	}
@@ -127,7 +149,7 @@ func TestTextWithoutMarkersStaysWhatItIs(t *testing.T) {
 }
 
 func TestTheTimeGrowsWithTheLengthAlone(t *testing.T) {
-	for _, piece := range []string{"*", "**a", "_a ", "`", "``a", "[", "[a](", "[a](http://b", "~~a", "||a", "*a **b ", "> ", "#", "***a", "\\`"} {
+	for _, piece := range []string{"*", "**a", "_a ", "`", "``a", "[", "[a](", "[a](http://b", "~~a", "||a", "*a **b ", "> ", "#", "***a", "\\`", "``ü\\`", "````ü\\`", "*a_``", "[a](http://b("} {
 		text := strings.Repeat(piece, 200_000/len(piece))
 		begun := time.Now()
 		html := AppendHTML(nil, text)

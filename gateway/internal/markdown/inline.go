@@ -27,16 +27,14 @@ var markers = [...]struct {
 	{"**", bold}, {"__", bold}, {"~~", strike}, {"||", spoiler}, {"*", italic}, {"_", italic},
 }
 
-const maxURL = 2048
-
 // scanner reads one line. A style is never opened within itself, so the depth is bounded; and a search for a closing
 // marker that failed is not made again further on, so the time is linear.
 type scanner struct {
 	text   string
 	open   [styles]bool
-	silent [styles]bool              // the style is there already: its markers go, and no tag comes
-	failed [len(markers) + 2]failure // one a marker; then for backticks and for "]("
-	around around                    // what stands around a place that a Splitter asks for
+	silent [styles]bool // the style is there already: its markers go, and no tag comes
+	failed [failures]failure
+	around around // what stands around a place that a Splitter asks for
 }
 
 // around is what stands around a place in a line: the markers of the styles that are open there, the outer one first.
@@ -61,6 +59,16 @@ func (a *around) meet(start, end int, marker string) {
 
 // failure says that between from and until there is none of what was looked for.
 type failure struct{ from, until int }
+
+// What is looked for, beside the markers: an index into failed.
+const (
+	ofLinks  = len(markers) // "]("
+	ofCode   = ofLinks + 1  // as many backticks as opened a code span: one, two and so on
+	failures = ofCode + maxTicks
+)
+
+// maxTicks is how many backticks may open a code span; more are written by nobody.
+const maxTicks = 8
 
 func (s *scanner) knownToFail(which, from, until int) bool {
 	f := s.failed[which]
@@ -113,7 +121,7 @@ func (s *scanner) styled(to []byte, at, end int) ([]byte, int) {
 		if inner >= end || isSpace(s.text[inner]) || s.knownToFail(which, inner, end) {
 			continue
 		}
-		if marker.text[0] == '_' && at > 0 && isWord(s.text[at-1]) {
+		if marker.text[0] == '_' && at > 0 && isLetter(s.text[at-1]) {
 			continue // snake_case is no emphasis
 		}
 		closing := s.closing(marker.text, inner, end)
@@ -141,28 +149,31 @@ func (s *scanner) styled(to []byte, at, end int) ([]byte, int) {
 
 // closing finds where marker closes what begins at from; -1 where it does not.
 func (s *scanner) closing(marker string, from, end int) int {
+	double := false // within a single marker: a double one waits for its other half
 	for at := from; at < end; at++ {
 		switch c := s.text[at]; {
 		case c == '\\':
 			at++
 		case c == '`':
-			if stop := s.afterCode(at, end); stop > 0 {
-				at = stop - 1
-			}
+			stop, _ := s.afterCode(at, end)
+			at = stop - 1
 		case c == marker[0]:
 			run := at
 			for run < end && s.text[run] == c {
 				run++
 			}
 			fits := run-at == len(marker) || (run-at == 3 && (c == '*' || c == '_'))
-			if c == '_' && run < len(s.text) && isWord(s.text[run]) {
+			if c == '_' && run < len(s.text) && isLetter(s.text[run]) {
 				fits = false
 			}
 			if fits && at > from && !isSpace(s.text[at-1]) {
-				if run-at > len(marker) && len(marker) == 2 {
+				if run-at > len(marker) && (len(marker) == 2 || double) {
 					return run - len(marker) // "***": the inner style closes first
 				}
 				return at
+			}
+			if run-at == 2 && len(marker) == 1 {
+				double = !double
 			}
 			at = run - 1
 		}
@@ -170,15 +181,15 @@ func (s *scanner) closing(marker string, from, end int) int {
 	return -1
 }
 
-// afterCode is where a code span that begins at at has ended; 0 where none begins.
-func (s *scanner) afterCode(at, end int) int {
+// afterCode is where a code span that begins at at has ended; where none does, the run of backticks, and false.
+func (s *scanner) afterCode(at, end int) (stop int, found bool) {
 	run := at
 	for run < end && s.text[run] == '`' {
 		run++
 	}
-	const which = len(markers)
-	if s.knownToFail(which, run, end) {
-		return 0
+	which := ofCode + run - at - 1
+	if run-at > maxTicks || s.knownToFail(which, run, end) {
+		return run, false
 	}
 	for close := run; close < end; {
 		next := strings.IndexByte(s.text[close:end], '`')
@@ -191,19 +202,17 @@ func (s *scanner) afterCode(at, end int) int {
 			stop++
 		}
 		if stop-close == run-at {
-			return stop
+			return stop, true
 		}
 		close = stop
 	}
-	if run-at == 1 {
-		s.failed[which] = failure{run, end}
-	}
-	return 0
+	s.failed[which] = failure{run, end}
+	return run, false
 }
 
 func (s *scanner) code(to []byte, at, end int) ([]byte, int) {
-	stop := s.afterCode(at, end)
-	if stop == 0 {
+	stop, found := s.afterCode(at, end)
+	if !found {
 		return to, at
 	}
 	run := at
@@ -222,49 +231,11 @@ func (s *scanner) code(to []byte, at, end int) ([]byte, int) {
 	return append(appendEscaped(append(to, "<code>"...), content), "</code>"...), stop
 }
 
-// link appends [text](url); where that is not what stands at at, the position stays.
-func (s *scanner) link(to []byte, at, end int) ([]byte, int) {
-	const which = len(markers) + 1
-	if s.open[link] || s.knownToFail(which, at, end) {
-		return to, at
-	}
-	middle := strings.Index(s.text[at:end], "](")
-	if middle < 0 {
-		s.failed[which] = failure{at, end}
-		return to, at
-	}
-	middle += at
-	label := s.text[at+1 : middle]
-	if strings.ContainsAny(label, "[]") || !visible(label) {
-		return to, at
-	}
-	rest := s.text[middle+2 : min(end, middle+2+maxURL)]
-	stop := strings.IndexAny(rest, ") \t<>\"")
-	if stop <= 0 || rest[stop] != ')' || !allowed(rest[:stop]) {
-		return to, at
-	}
-	to = append(appendEscaped(append(to, `<a href="`...), rest[:stop]), `">`...)
-	s.around.meet(at, middle+2+stop+1, "")
-	s.open[link] = true
-	to = s.append(to, at+1, middle)
-	s.open[link] = false
-	return append(to, "</a>"...), middle + 2 + stop + 1
-}
-
-// allowed tells whether Telegram makes a link of url.
-func allowed(url string) bool {
-	for _, scheme := range [...]string{"http://", "https://", "tg://", "mailto:"} {
-		if len(url) > len(scheme) && strings.EqualFold(url[:len(scheme)], scheme) {
-			return true
-		}
-	}
-	return false
-}
-
 func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 
-func isWord(c byte) bool {
-	return c >= 0x80 || c == '_' || ('0' <= c && c <= '9') || ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z')
+// isLetter counts digits in, and not the underscores of a style around this one.
+func isLetter(c byte) bool {
+	return c >= 0x80 || ('0' <= c && c <= '9') || ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z')
 }
 
 // isPunctuation tells whether a backslash before c makes it plain text (CommonMark, "Backslash escapes").

@@ -105,7 +105,7 @@ func (s *Splitter) within(cut int) (better int, quote string, spans around) {
 // maxMarkers is how many bytes of markers are closed and opened again; more are written by nobody.
 const maxMarkers = 16
 
-// maxFence is the longest fence that is opened again; one that is longer is written by nobody.
+// maxFence is how much of the line that opens a fenced block is written again, in bytes.
 const maxFence = 64
 
 // place finds where to cut text so that what stands before has at most room units.
@@ -150,8 +150,12 @@ func fenceAfter(text, fence string) string {
 		switch {
 		case run == "":
 		case fence == "":
-			if len(line) <= maxFence {
-				fence = strings.TrimSpace(line)
+			fence = strings.TrimSpace(line)
+			if len(fence) > maxFence { // a title, say, stands behind the language
+				fence, _, _ = strings.Cut(fence, " ")
+			}
+			if len(fence) > maxFence {
+				fence = run[:min(len(run), maxFence)]
 			}
 		case run[0] == fenceOf(fence)[0] && len(run) >= len(fenceOf(fence)) && strings.TrimSpace(line) == run:
 			fence = ""

@@ -63,6 +63,29 @@ func TestAFencedBlockIsClosedAndOpenedAgain(t *testing.T) {
 	}
 }
 
+// A block of code stays one where much stands behind its language, or where its fence is long.
+func TestAFencedBlockWithALongFirstLineIsOpenedAgain(t *testing.T) {
+	for opening, wanted := range map[string]string{
+		"```python title=\"" + strings.Repeat("x", 60) + "\"": `<pre><code class="language-python">`,
+		"``` " + strings.Repeat("x", 80):                      "<pre>",
+		"```" + strings.Repeat("x", 80):                       "<pre>",
+		strings.Repeat("~", 80) + "go":                        "<pre>",
+	} {
+		run := fenceOf(opening)
+		got := pieces(opening + "\n" + strings.Repeat("code **x** line\n", 600) + run + "\nafter **bold**")
+		for number, piece := range got {
+			html := string(AppendHTML(nil, piece))
+			check(t, piece, html)
+			if units(piece) > MaxUnits || (number > 0 && !strings.HasPrefix(html, wanted+"code **x** line\n")) {
+				t.Errorf("%.20q, piece %d: %d units, %.60q …", opening, number, units(piece), html)
+			}
+		}
+		if end := string(AppendHTML(nil, got[len(got)-1])); len(got) < 3 || !strings.HasSuffix(end, "line</pre>\nafter <b>bold</b>") && !strings.HasSuffix(end, "line</code></pre>\nafter <b>bold</b>") {
+			t.Errorf("%.20q, %d pieces, the end: … %q", opening, len(got), end[len(end)-40:])
+		}
+	}
+}
+
 func TestACharacterIsNotCutInTwo(t *testing.T) {
 	for _, character := range []string{"🙂", "👍🏽", "é", "👩‍👧", "ü"} {
 		for _, piece := range pieces("x" + strings.Repeat(character, 6000)) {
@@ -110,6 +133,7 @@ func TestACutBreaksNoMarkup(t *testing.T) {
 		"long nested":       "***" + strings.Repeat("words, some of them ~~struck~~; ", 500) + "end*** of it",
 		"long code":         "It is `" + strings.Repeat("code with **stars** and words ", 400) + "end` of it",
 		"a quote":           "> " + strings.Repeat("quoted **bold words** and others & so on; ", 300),
+		"a quote's blanks":  strings.Repeat("> one line **of bold**\n>\n> \n> and another\n", 300),
 		"quotes":            strings.Repeat("> one line **of bold**\n> and another\n\nno quote\n", 300),
 		"a long bold quote": "> **" + strings.Repeat("quoted words ", 800) + "end**\nno quote",
 		"emoji":             strings.Repeat("**🙂🚀 👩‍👩‍👧** _ü_ ", 500),
@@ -166,6 +190,9 @@ func FuzzSplit(f *testing.F) {
 	f.Add("````\n```\n", 900, true)
 	f.Add("**a _b ", 900, true)
 	f.Add("> **a _b_** `c` [d](http://e) ", 300, true)
+	f.Add("> a\n>\n> b\n", 900, true)
+	f.Add("```python title=\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"\nx\n```\n", 90, true)
+	f.Add("*a **b*** [c](http://d_(e)) ``f` ", 300, true)
 	f.Fuzz(func(t *testing.T, text string, times int, markdown bool) {
 		if len(text) == 0 || !utf8.ValidString(text) {
 			return
