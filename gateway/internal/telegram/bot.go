@@ -28,17 +28,6 @@ const (
 	maxName        = 256
 )
 
-// Failure is an answer of the Bot API that is not "ok". RetryAfter is in seconds, 0 where the API named none.
-type Failure struct {
-	Code        int
-	Description string
-	RetryAfter  int
-}
-
-func (f *Failure) Error() string {
-	return "the Bot API answered " + strconv.Itoa(f.Code) + ": " + f.Description
-}
-
 // Bot calls the Bot API as the bot with one token. It is for one goroutine, but for Interrupt and TLS.
 type Bot struct {
 	client *wire.Client
@@ -70,6 +59,7 @@ func NewBot(endpoint wire.Endpoint, token string, config *tls.Config) *Bot {
 	b.updates = make([]Update, 0, 11) // of a size class in use: see sizes.Shared
 	b.json = jsonstream.NewReader(b.buffer)
 	b.read, b.update = b.readAnswer, b.readUpdates
+	b.texts.bot, _ = strconv.ParseInt(b.number(), 10, 64) // it is one: config.TokenFault
 	return b
 }
 
@@ -179,10 +169,11 @@ func (b *Bot) Send(message Outgoing) error {
 	return err
 }
 
-// Typing shows in a chat, or in a topic of it, that an answer is on its way: for five seconds or until it comes.
-func (b *Bot) Typing(chat, topic int64) error {
+// Typing shows in a chat, or in a topic of it, that an answer is on its way: for five seconds or until it comes. The call
+// itself takes no longer than limit.
+func (b *Bot) Typing(chat, topic int64, limit time.Duration) error {
 	b.body = append(b.to(chat, topic), `,"action":"typing"}`...)
-	return b.call("sendChatAction", b.body, callTime, (*jsonstream.Reader).Skip)
+	return b.call("sendChatAction", b.body, limit, (*jsonstream.Reader).Skip)
 }
 
 // to begins the body of a call that goes to a chat.
@@ -192,18 +183,6 @@ func (b *Bot) to(chat, topic int64) []byte {
 		body = strconv.AppendInt(append(body, `,"message_thread_id":`...), topic, 10)
 	}
 	return body
-}
-
-// readMember reads one member of an object and passes over the others.
-func readMember[T any](r *jsonstream.Reader, name string, read func(*jsonstream.Reader) (T, error)) (value T, err error) {
-	err = r.Object(func(key []byte) (err error) {
-		if string(key) == name {
-			value, err = read(r)
-			return err
-		}
-		return r.Skip()
-	})
-	return value, err
 }
 
 // call makes one request and reads its answer: {"ok":…,"result":…} or {"ok":false,"error_code":…,"description":…}.
@@ -228,20 +207,15 @@ func (b *Bot) readAnswer(status int, content io.Reader) error {
 		// A proxy's page, such as "502 Bad Gateway". What it says of the request or the token is not Telegram's word.
 		return errors.New("no Bot API answered, but something with status " + strconv.Itoa(status))
 	case err != nil:
-		return &unreadable{err}
+		return &unreadable{err, cutShort(err, content)}
 	case a.ok && a.came:
 		return nil
 	case a.ok:
-		return &unreadable{errNoResult}
+		return &unreadable{errNoResult, false}
 	}
 	failure := a.failure
 	failure.Description = strings.ReplaceAll(failure.Description, b.token(), "…") // a stand-in may repeat the path
 	return &refusal{&failure}
-}
-
-func noJSON(err error) bool {
-	var fault *jsonstream.SyntaxError
-	return errors.As(err, &fault)
 }
 
 func (b *Bot) readMember(key []byte) (err error) {
@@ -259,26 +233,25 @@ func (b *Bot) readMember(key []byte) (err error) {
 	case "description":
 		a.failure.Description, err = b.json.String(maxDescription)
 	case "parameters":
-		var seconds int64
-		seconds, err = readMember(b.json, "retry_after", (*jsonstream.Reader).Int64)
-		a.failure.RetryAfter = int(min(max(seconds, 0), 3600))
+		err = b.json.Object(b.readParameter)
 	default:
 		err = b.json.Skip()
 	}
 	return err
 }
 
-// unreadable says why an answer is not what the Bot API's documentation says.
-type unreadable struct{ err error }
-
-func (u *unreadable) Error() string { return "the Bot API's answer can't be read: " + u.err.Error() }
-
-func (u *unreadable) Unwrap() error { return u.err }
-
-var errNoResult = errors.New("it holds no result")
-
-// refusal carries a Failure through package wire, which drops the connection after an error. The API's own refusals end
-// with a whole answer, but they are rare enough for a new connection.
-type refusal struct{ *Failure }
-
-func (r *refusal) Unwrap() error { return r.Failure }
+// readParameter reads one of those that say how to go on (core.telegram.org/bots/api, "ResponseParameters").
+func (b *Bot) readParameter(key []byte) (err error) {
+	a := &b.answer
+	switch string(key) {
+	case "retry_after":
+		var seconds int64
+		seconds, err = b.json.Int64()
+		a.failure.RetryAfter = int(min(max(seconds, 0), 3600))
+	case "migrate_to_chat_id":
+		a.failure.MovedTo, err = b.json.Int64()
+	default:
+		err = b.json.Skip()
+	}
+	return err
+}

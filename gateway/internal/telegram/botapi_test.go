@@ -173,6 +173,18 @@ func torn(w http.ResponseWriter, _ *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
+// raw gives an answer byte for byte, and ends the connection.
+func raw(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		io.WriteString(conn, text)
+		conn.Close()
+	}
+}
+
 // made are the calls of a method so far.
 func (a *botAPI) made(method string) (found []call) {
 	a.mu.Lock()

@@ -20,6 +20,11 @@ func (p *Poller) deliver(stop <-chan struct{}, message *Message, reply Reply) er
 	if strings.TrimSpace(reply.Text) == "" {
 		return nil
 	}
+	p.sending.Lock() // for all pieces: those that were sent would be sent again after a stop between them
+	defer p.sending.Unlock()
+	if stopped(stop) {
+		return wire.ErrInterrupted
+	}
 	out := Outgoing{Chat: message.Chat, Topic: message.Topic, Text: reply.Text}
 	if message.Group {
 		out.ReplyTo = message.ID
@@ -34,6 +39,9 @@ func (p *Poller) deliver(stop <-chan struct{}, message *Message, reply Reply) er
 			return p.count(true, nil)
 		}
 		p.piece = kept(piece, mostOutgoing)
+		if strings.TrimSpace(borrowed(piece)) == "" {
+			continue // Telegram takes no empty message, and the pieces behind it would be lost
+		}
 		sent, err := p.sendPiece(stop, out, borrowed(piece), reply.Markdown)
 		if err != nil || !sent {
 			return p.count(sent, err)
@@ -59,21 +67,35 @@ func (p *Poller) sendPiece(stop <-chan struct{}, out Outgoing, piece string, mar
 	p.html = kept(marks, mostOutgoing)
 	html := out
 	html.Text, html.HTML = borrowed(marks), true
-	err = p.send(stop, html)
-	if err == nil {
-		return true, nil
-	}
-	if code(err) == 400 && strings.Contains(err.Error(), "parse entities") {
-		p.Stats.Errors.Add(1)
-		logline.Warn("Telegram rejects the markup of a reply, which is sent as plain text", "error", err.Error())
+	if strings.TrimSpace(html.Text) == "" { // such as that of a block of code without a line
 		return p.insist(stop, out)
 	}
-	return p.retry(stop, html, err)
+	if sent, err = p.insist(stop, html); !rejected(err) {
+		return sent, err
+	}
+	p.Stats.Errors.Add(1)
+	logline.Warn("Telegram rejects the markup of a reply, which is sent as plain text", "error", err.Error())
+	return p.insist(stop, out)
 }
 
-// insist sends a message, again where that may help. An error ends the poll; a message that is not taken is no error.
+// rejected tells whether it is the markup that Telegram does not take.
+func rejected(err error) bool {
+	return code(err) == 400 && strings.Contains(err.Error(), "parse entities")
+}
+
+// movedTo is the chat that err says a group has become, 0 where it says none.
+func movedTo(err error) int64 {
+	var failure *Failure
+	if errors.As(err, &failure) {
+		return failure.MovedTo
+	}
+	return 0
+}
+
+// insist sends a message, again where that may help. An error ends the poll, but for that of rejected markup; a message that
+// is not taken is no error.
 func (p *Poller) insist(stop <-chan struct{}, out Outgoing) (sent bool, err error) {
-	if err := p.send(stop, out); err != nil {
+	if err := p.Bot.Send(out); err != nil {
 		return p.retry(stop, out, err)
 	}
 	return true, nil
@@ -91,34 +113,39 @@ func (p *Poller) reachable() bool {
 // retry goes on after err.
 func (p *Poller) retry(stop <-chan struct{}, out Outgoing, err error) (sent bool, failed error) {
 	pause := p.firstPause()
+	moved := false
 	for try := 1; err != nil; try++ {
-		if errors.Is(err, wire.ErrInterrupted) || code(err) == 401 {
+		if errors.Is(err, wire.ErrInterrupted) || code(err) == 401 || (out.HTML && rejected(err)) {
 			return false, err
 		}
 		p.Stats.Errors.Add(1)
+		if chat := movedTo(err); chat != 0 && !moved {
+			moved, out.Chat, out.ReplyTo = true, chat, 0 // which numbers its messages anew
+			err = p.Bot.Send(out)
+			continue
+		}
 		given := code(err) != 0 && code(err) != 429 && code(err) < 500
-		if given || (try >= sendTries && p.reachable()) {
+		if given || (try >= sendTries && p.meanwhile(p.reachable)) {
 			logline.Error("a reply could not be sent", "error", err.Error())
 			return false, nil
 		}
 		if !p.told.Already(err) {
 			logline.Warn("a reply is tried again", "error", err.Error())
 		}
-		if !rest(stop, wait(err, &pause)) {
+		if !p.meanwhile(func() bool { return rest(stop, wait(err, &pause)) }) || stopped(stop) {
 			return false, wire.ErrInterrupted
 		}
-		err = p.send(stop, out)
+		err = p.Bot.Send(out)
 	}
 	return true, nil
 }
 
-func (p *Poller) send(stop <-chan struct{}, out Outgoing) error {
+// meanwhile does work that takes long while a stop or a reload may go on: an outage may be what the new settings end.
+func (p *Poller) meanwhile(work func() bool) bool {
+	p.sending.Unlock()
+	p.handling.Unlock()
+	done := work()
+	p.handling.Lock()
 	p.sending.Lock()
-	defer p.sending.Unlock()
-	select {
-	case <-stop:
-		return wire.ErrInterrupted
-	default:
-		return p.Bot.Send(out)
-	}
+	return done
 }

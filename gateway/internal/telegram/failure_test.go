@@ -3,6 +3,7 @@ package telegram
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -193,5 +194,43 @@ func TestPausesGrowToAMinuteAndDiffer(t *testing.T) {
 	}
 	if got := wait(&Failure{Code: 429, RetryAfter: 7}, &pause); got != 7*time.Second {
 		t.Error(got)
+	}
+}
+
+func TestAReplyFollowsAGroupThatHasMoved(t *testing.T) {
+	t.Parallel()
+	moved := func(to int) http.HandlerFunc {
+		return status(400, fmt.Sprintf(`{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat",
+			"parameters":{"migrate_to_chat_id":%d}}`, to))
+	}
+	for name, c := range map[string]struct {
+		answers []http.HandlerFunc
+		chats   []int64
+		taken   int64
+	}{
+		"once":         {[]http.HandlerFunc{moved(-1002)}, []int64{-5, -1002}, 1},
+		"in a circle":  {[]http.HandlerFunc{moved(-1002), moved(-5)}, []int64{-5, -1002}, 0},
+		"to an outage": {[]http.HandlerFunc{moved(-1002), failure(500, "Internal Server Error")}, []int64{-5, -1002, -1002}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := newBotAPI(t)
+			for _, give := range c.answers {
+				api.refuse("sendMessage", give)
+			}
+			api.put(message(-5, "group", "5", "/ping", ""))
+			g := api.start()
+			api.until("it is polled on", func() bool { return len(api.made("getUpdates")) == 2 })
+			var chats []int64
+			for _, made := range api.made("sendMessage") {
+				chats = append(chats, made.Chat)
+				if answered := made.Reply.Message != 0; answered != (made.Chat == -5) {
+					t.Errorf("in chat %d it replies to message %d", made.Chat, made.Reply.Message)
+				}
+			}
+			if !slices.Equal(chats, c.chats) || g.Stats.Outbound.Load() != c.taken {
+				t.Errorf("sent to %d, %d taken", chats, g.Stats.Outbound.Load())
+			}
+		})
 	}
 }

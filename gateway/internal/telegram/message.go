@@ -20,7 +20,7 @@ type Message struct {
 	From     int64
 	Username string // without @, "" where the user has none
 	Group    bool   // others read it too
-	ToBot    bool   // it replies to a message of a bot
+	ToBot    bool   // it replies to a message of this bot
 	Text     string
 }
 
@@ -63,7 +63,7 @@ func (m *Message) read(r *jsonstream.Reader, texts *texts) error {
 				}
 				return r.Skip()
 			})
-			m.ToBot = original.bot
+			m.ToBot = original.bot && original.id == texts.bot
 		case "text", "caption": // of a photo, a video, a file
 			m.Text, err = texts.read(r, maxText)
 		default:
@@ -75,11 +75,18 @@ func (m *Message) read(r *jsonstream.Reader, texts *texts) error {
 	if inTopic {
 		m.Topic = thread
 	}
-	if from.bot {
+	if from.bot && from.id != anonymousAdmin && from.id != asChannel {
 		m.Text = "" // two bots that answer each other would never end
 	}
 	return err
 }
+
+// The bots that Telegram names as senders where people write in the name of a group or a channel: "a fake sender user in
+// non-channel chats" (core.telegram.org/bots/api, "Message", from).
+const (
+	anonymousAdmin = 1087968824 // @GroupAnonymousBot
+	asChannel      = 136817688  // @Channel_Bot
+)
 
 func (m *Message) readChat(r *jsonstream.Reader) error {
 	return r.Object(func(key []byte) (err error) {
@@ -121,7 +128,7 @@ func (s *sender) read(r *jsonstream.Reader, texts *texts) error {
 }
 
 // forBot is the text without the mention of the bot. In a group it is for the bot where it is mentioned, where a message
-// of a bot is replied to, or where it is a command that names no other bot; false where it is not.
+// of its own is replied to, or where it is a command that names no other bot; false where it is not.
 func (m *Message) forBot(bot string) (text string, ok bool) {
 	if !m.Group {
 		return m.Text, true

@@ -46,10 +46,11 @@ func (f *offsetFile) open(bot string) (offset int64, wait bool) {
 		f.path = ""
 		return 0, false
 	}
+	taken := locked(file) // before it is read: who has it may still write
 	length, _ := io.ReadFull(file, f.line[:])
 	text := string(f.line[:length])
 	whose, number, _ := strings.Cut(strings.TrimSpace(text), " ")
-	if locked(file) {
+	if taken {
 		file.Close()
 		if whose == bot || text == "" {
 			return 0, true

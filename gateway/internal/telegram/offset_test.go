@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -144,6 +145,30 @@ func TestTwoGatewaysOfOneFolderDoNotAnswerAtOnce(t *testing.T) {
 	}
 	if sent := api.sent(); !slices.Equal(sent, []string{"x", "y"}) {
 		t.Errorf("%q", sent)
+	}
+}
+
+// Two take the file by turns, and each counts on from what it finds: no turn may be lost.
+func TestAnOffsetIsReadWhenNobodyElseCanWriteIt(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "offset")
+	const turns = 2000
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			for left := turns; left > 0; {
+				f := offsetFile{path: file}
+				if offset, wait := f.open("1"); !wait {
+					f.save("1", offset+1)
+					f.close()
+					left--
+				}
+			}
+		})
+	}
+	both.Wait()
+	if got := keptIn(t, file, "1"); got != 2*turns {
+		t.Errorf("%d of %d turns were lost", 2*turns-got, 2*turns)
 	}
 }
 

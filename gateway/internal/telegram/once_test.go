@@ -147,6 +147,33 @@ func TestATornAnswerLosesNoUpdate(t *testing.T) {
 	}
 }
 
+// Where nothing says how long an answer is, the end of a torn connection looks as its own does.
+func TestAnAnswerWithoutLengthThatEndsTooEarlyLosesNoUpdate(t *testing.T) {
+	t.Parallel()
+	const text = `{"ok":true,"result":[{"update_id":700000001,"message":{"message_id":5,"chat":{"id":1,"type":"private"},"text":"on`
+	for head, wanted := range map[string][]string{
+		"Connection: close":                            {"one", "two"},
+		fmt.Sprint("Content-Length: ", len(text)):      {"two"}, // it came whole: the update is at fault
+		"Connection: close\r\nContent-Length: 1000000": {"one", "two"},
+	} {
+		t.Run(head, func(t *testing.T) {
+			t.Parallel()
+			api := newBotAPI(t)
+			for range unreadTries + 2 {
+				api.refuse("getUpdates", raw("HTTP/1.1 200 OK\r\n"+head+"\r\n\r\n"+text))
+			}
+			api.write(1, "one")
+			api.write(1, "two")
+			g := api.startWith(func(p *Poller) { p.FirstPause = time.Millisecond })
+			api.until("all are answered", func() bool { return g.Stats.Outbound.Load() == int64(len(wanted)) })
+			g.end()
+			if sent := api.sent(); !slices.Equal(sent, wanted) {
+				t.Errorf("%q", sent)
+			}
+		})
+	}
+}
+
 func TestARepliesPiecesStayInTheirTopic(t *testing.T) {
 	t.Parallel()
 	api := newBotAPI(t)
@@ -193,6 +220,18 @@ func TestTypingIsShownAsLongAsAnAnswerTakesAndKeepsTheGatewayReady(t *testing.T)
 	if after := len(api.made("sendChatAction")); after != shown {
 		t.Errorf("typing is still shown: %d times more", after-shown)
 	}
+}
+
+func TestAnAnswerDoesNotWaitLongForAShowOfTypingThatHangs(t *testing.T) {
+	t.Parallel()
+	api := newBotAPI(t)
+	api.refuse("sendChatAction", func(_ http.ResponseWriter, request *http.Request) { <-request.Context().Done() })
+	api.write(1, "x")
+	api.startWith(func(p *Poller) {
+		p.typingLimit = 50 * time.Millisecond
+		p.Handle = func(m *Message, typing func()) Reply { typing(); return Reply{Text: m.Text} }
+	})
+	api.until("it is answered", func() bool { return len(api.sent()) == 1 })
 }
 
 func TestAStopEndsTheShowOfTyping(t *testing.T) {

@@ -2,6 +2,7 @@ package telegram
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,11 +23,16 @@ func TestInAGroupOnlyWhatIsMeantForTheBotIsAnswered(t *testing.T) {
 	}
 	api.put(message(50, "group", "5", "as I said", `,"reply_to_message":{"message_id":3,"from":{"id":12345,"is_bot":true}}`))
 	api.put(message(51, "group", "5", "not to you", `,"reply_to_message":{"message_id":3,"from":{"id":7,"is_bot":false}}`))
+	api.put(message(53, "group", "5", "to another bot", `,"reply_to_message":{"message_id":3,"from":{"id":12346,"is_bot":true}}`))
+	api.put(message(54, "supergroup", `1087968824,"is_bot":true`, "@slim_bot an administrator's", `,"sender_chat":{"id":54}`))
+	api.put(message(55, "supergroup", `136817688,"is_bot":true`, "@slim_bot a channel's", `,"sender_chat":{"id":-100}`))
+	api.put(message(56, "supergroup", `12346,"is_bot":true`, "@slim_bot another bot's", ""))
 	api.put(strings.Replace(message(52, "private", "5", "a photo of the board", `,"photo":[{"file_id":"x"}]`), `"text"`, `"caption"`, 1))
 	api.put(message(99, "private", "5", "last", ""))
 	api.start()
 	api.until("the last is answered", func() bool { sent := api.sent(); return len(sent) > 0 && sent[len(sent)-1] == "last" })
-	wanted := []string{"are you there?", "hey you", "/ping", "/ping@SLIM_BOT", "as I said", "a photo of the board", "last"}
+	wanted := []string{"are you there?", "hey you", "/ping", "/ping@SLIM_BOT", "as I said", "an administrator's", "a channel's",
+		"a photo of the board", "last"}
 	if got := api.sent(); strings.Join(got, "|") != strings.Join(wanted, "|") {
 		t.Errorf("%q", got)
 	}
@@ -42,6 +48,7 @@ func TestStrangersAreRefusedOnceAndCounted(t *testing.T) {
 	api.put(message(1, "private", "666", "let me in", ""))
 	api.put(message(1, "private", "666", "please", ""))
 	api.put(message(2, "group", "666", "@slim_bot hello", ""))
+	api.put(message(5, "supergroup", `1087968824,"is_bot":true,"username":"GroupAnonymousBot"`, "/ping", "")) // whoever that is
 	api.put(message(3, "private", `7,"username":"Ann"`, "I am Ann", ""))
 	api.put(message(4, "private", "42", "I am number 42", ""))
 	g := api.start("42", "@ann")
@@ -50,7 +57,7 @@ func TestStrangersAreRefusedOnceAndCounted(t *testing.T) {
 	if len(sent) != 3 || !strings.HasSuffix(sent[0], "Your number is 666.") || sent[1] != "I am Ann" || sent[2] != "I am number 42" {
 		t.Errorf("%q", sent)
 	}
-	if refused, inbound := g.Stats.Refused.Load(), g.Stats.Inbound.Load(); refused != 3 || inbound != 2 {
+	if refused, inbound := g.Stats.Refused.Load(), g.Stats.Inbound.Load(); refused != 4 || inbound != 2 {
 		t.Errorf("%d refused, %d inbound", refused, inbound)
 	}
 }
@@ -87,6 +94,48 @@ func TestMarkupThatTelegramRejectsIsSentAsItWasWritten(t *testing.T) {
 	made := api.made("sendMessage")
 	if made[0].Mode != "HTML" || made[0].Text != "<b>one</b>" || made[1].Mode != "" || made[1].Text != "**one**" || made[2].Text != "<b>two</b>" {
 		t.Errorf("%+v", made)
+	}
+}
+
+func TestMarkupThatTelegramRejectsAtTheSecondTryIsSentAsItWasWritten(t *testing.T) {
+	api := newBotAPI(t)
+	api.refuse("sendMessage", status(429, `{"ok":false,"error_code":429,"description":"Too Many Requests"}`))
+	api.refuse("sendMessage", failure(400, "Bad Request: can't parse entities: unsupported start tag"))
+	api.write(1, "one")
+	g := api.startWith(func(p *Poller) {
+		p.Handle = func(m *Message, _ func()) Reply { return Reply{"**" + m.Text + "**", true} }
+	})
+	api.until("it is polled on", func() bool { return len(api.made("getUpdates")) == 2 })
+	if sent := api.sent(); !slices.Equal(sent, []string{"<b>one</b>", "<b>one</b>", "**one**"}) || g.Stats.Outbound.Load() != 1 {
+		t.Errorf("%q", sent)
+	}
+}
+
+// Telegram takes no message without text: one that would be sent for nothing takes what stands behind it along.
+func TestNoMessageIsSentWithoutText(t *testing.T) {
+	for text, wanted := range map[string]string{
+		"```\n```":             "```\n```",
+		"```python\n\n```":     "```python\n\n```",
+		"```go\n```\n~~~\n~~~": "```go\n```\n~~~\n~~~",
+		"begin" + strings.Repeat(" ", 9000) + "end": "begin end",
+	} {
+		for _, markdown := range []bool{true, false} {
+			api := newBotAPI(t)
+			api.write(1, "x")
+			g := api.startWith(func(p *Poller) {
+				p.Handle = func(*Message, func()) Reply { return Reply{text, markdown} }
+			})
+			api.until("it is polled on", func() bool { return len(api.made("getUpdates")) == 2 })
+			sent := api.sent()
+			for i := range sent {
+				if sent[i] = strings.TrimSpace(sent[i]); sent[i] == "" {
+					t.Errorf("%.20q: message %d has no text", text, i)
+				}
+			}
+			if got := strings.Join(sent, " "); got != wanted || g.Stats.Outbound.Load() != 1 {
+				t.Errorf("%.20q: %.40q", text, got)
+			}
+		}
 	}
 }
 

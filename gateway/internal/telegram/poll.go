@@ -53,10 +53,11 @@ type Poller struct {
 	current     *Message      // that is answered
 	typing      func()        // showTyping, made once
 	typed       shower        // keeps it shown
-	typingEvery time.Duration // 0 for typingTime; for tests
+	typingEvery time.Duration // 0 for typingTime; for tests, as the next one
+	typingLimit time.Duration // 0 for typingTime
 	piece, html []byte        // the buffers for a piece of a reply, and for its markup
-	sending     sync.Mutex    // held while a reply is on its way
-	handling    sync.Mutex    // held while a message is answered, for Between
+	handling    sync.Mutex    // held while a message is answered, for Between; taken before sending
+	sending     sync.Mutex    // held while a reply is on its way, for interrupt
 }
 
 // Run polls until stop is closed (then it returns nil) or the token is refused (ErrUnauthorized).
@@ -93,8 +94,8 @@ func (p *Poller) Run(stop <-chan struct{}) error {
 	}
 }
 
-// interrupt ends what is under way. A reply may have arrived already: it gets some time to say so, or it would be sent
-// again after a restart.
+// interrupt ends what is under way. A reply may have arrived already, or the first of its pieces: it gets some time for the
+// rest, or all of it would be sent again after a restart.
 func (p *Poller) interrupt() {
 	watch := time.AfterFunc(drainTime, p.Bot.Interrupt)
 	defer watch.Stop()
@@ -182,7 +183,7 @@ func (p *Poller) sift(updates []Update, err error) {
 		return
 	}
 	p.singly = sizes.Updates
-	if len(updates) == 1 && updates[0].ID != 0 && (noJSON(err) || errors.Is(err, wire.ErrLong)) { // not a torn connection
+	if len(updates) == 1 && updates[0].ID != 0 && !fault.torn {
 		if p.unread++; p.unread == unreadTries {
 			logline.Error("an update can't be read and is passed over", "update", strconv.FormatInt(updates[0].ID, 10))
 			p.pass(updates[0].ID)
@@ -224,7 +225,7 @@ func (p *Poller) pass(update int64) {
 }
 
 // Between calls do while no message is being answered, so that it may change Access and what Handle does, or close stop.
-// It waits for an answer that is under way.
+// It waits for an answer that is under way, but not for one that an outage keeps from being sent.
 func (p *Poller) Between(do func()) {
 	p.handling.Lock()
 	defer p.handling.Unlock()

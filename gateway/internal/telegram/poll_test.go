@@ -236,6 +236,17 @@ func TestAStopEndsEveryKindOfWait(t *testing.T) {
 			api.until("the pause", func() bool { return g.Stats.Errors.Load() == 1 })
 			return g
 		},
+		"a look whether Telegram is within reach at all": func(api *botAPI) *gateway {
+			g := api.startWith(func(p *Poller) { p.FirstPause = time.Millisecond })
+			api.until("it is ready", func() bool { return len(api.made("getMe")) == 1 })
+			for range sendTries {
+				api.refuse("sendMessage", failure(500, "Internal Server Error"))
+			}
+			api.refuse("getMe", func(_ http.ResponseWriter, request *http.Request) { <-request.Context().Done() })
+			api.write(1, "one")
+			api.until("getMe", func() bool { return len(api.made("getMe")) == 2 })
+			return g
+		},
 		"nothing yet": func(api *botAPI) *gateway { return api.start() },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,7 +19,10 @@ const (
 )
 
 // texts holds what users wrote, and their names, in one buffer that the next batch of updates uses again.
-type texts struct{ buffer []byte }
+type texts struct {
+	buffer []byte
+	bot    int64 // the number of the bot that they were written to
+}
 
 // reset is called before the next batch; quiet says that the last one brought nothing.
 func (t *texts) reset(quiet bool) {

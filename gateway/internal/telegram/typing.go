@@ -19,16 +19,19 @@ type shower struct{ stop, ended chan struct{} }
 // ready.
 func (p *Poller) showTyping() {
 	chat, topic := p.current.Chat, p.current.Topic
-	every := typingTime
+	every, limit := typingTime, typingTime // the answer waits for the call: both go over one connection
 	if p.typingEvery > 0 {
 		every = p.typingEvery
+	}
+	if p.typingLimit > 0 {
+		limit = p.typingLimit
 	}
 	stop, ended := make(chan struct{}), make(chan struct{})
 	p.typed = shower{stop, ended}
 	go func() {
 		defer close(ended)
 		for {
-			if err := p.Bot.Typing(chat, topic); errors.Is(err, wire.ErrInterrupted) {
+			if err := p.Bot.Typing(chat, topic, limit); errors.Is(err, wire.ErrInterrupted) {
 				return
 			} else if err != nil {
 				logline.Warn("that it types could not be shown", "error", err.Error())
