@@ -14,6 +14,7 @@ from invoke.tasks import task
 
 from deploy.cli import reaching
 from deploy.cli.ending import command
+from deploy.cli.files import named, put
 from deploy.cli.options import help_for
 from deploy.cli.planning import Wishes, source_of
 from deploy.errors import UsageError
@@ -61,6 +62,7 @@ def build(
 
     chosen = reaching.board_called(board)
     wanted = source_of(Wishes(source=source, package=package, tags=tags, ldflags=ldflags), chosen.tags)
+    to = destination(output, wanted.binary) if output else None
     target, go = chosen.target, find()
     screen = silent.screen(as_json=json)
     artifact = find_built(wanted, target, version, go)
@@ -76,7 +78,7 @@ def build(
     built = artifact is None
     if artifact is None:
         artifact = go_build(wanted, target, version, go, note=screen.say)
-    copied = deliver(artifact, output) if output else None
+    copied = deliver(artifact, *to) if to else None
     if json:
         print(json_format.dumps(document(artifact, built=built, copied=copied), indent=2))
     else:
@@ -97,24 +99,27 @@ def dry_run_text(source: Source, target: Target, version: str, go: Toolchain) ->
     return command_text(LocalCommand(title, planned.argv, planned.environment, planned.folder))
 
 
-def deliver(artifact: Artifact, output: str) -> Path:
-    """Copy the binary to the file `output`, mode 0755, and its manifest beside it. Raises UsageError."""
+def destination(output: str, name: str) -> tuple[Path, Path]:
+    """Where binary and manifest go: to the file --output names, or as `name` into that folder. Raises UsageError."""
+    given = Path(output).expanduser()
+    text = str(given / name) if given.is_dir() else output
+    return named(text, "output"), named(f"{text}.manifest.json", "output")
+
+
+def deliver(artifact: Artifact, binary: Path, told: Path) -> Path:
+    """Copy the binary to its place, mode 0755, and its manifest. Raises UsageError."""
     from deploy import manifest
 
-    path = Path(output).expanduser().absolute()
-    if path.is_dir():
-        path = path / artifact.name
     try:
-        with tempfile.TemporaryDirectory(prefix=".slimdeploy-", dir=path.parent) as scratch:
-            binary, told = Path(scratch) / "binary", Path(scratch) / "manifest"
-            shutil.copyfile(artifact.path, binary)
-            binary.chmod(0o755)
-            told.write_text(manifest.render(artifact), encoding="utf-8")
-            told.replace(path.with_name(path.name + ".manifest.json"))
-            binary.replace(path)
+        with tempfile.TemporaryDirectory(prefix=".slimdeploy-", dir=binary.parent) as scratch:
+            copy = Path(scratch) / "binary"
+            shutil.copyfile(artifact.path, copy)
+            copy.chmod(0o755)
+            put(told, manifest.render(artifact).encode())
+            copy.replace(binary)
     except OSError as error:
-        raise UsageError(f"--output: {output} can't be written: {os.strerror(error.errno or 0)}") from None
-    return path
+        raise UsageError(f"--output: {binary} can't be written: {os.strerror(error.errno or 0)}") from None
+    return binary
 
 
 def rows(artifact: Artifact, copied: Path | None) -> list[tuple[str, str]]:

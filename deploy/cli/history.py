@@ -8,7 +8,6 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from invoke.context import Context
@@ -16,7 +15,7 @@ from invoke.tasks import task
 
 from deploy.cli import options
 from deploy.cli.ending import command
-from deploy.cli.files import put
+from deploy.cli.files import named, put
 from deploy.cli.options import help_for
 from deploy.cli.wording import PROGRAM
 from deploy.errors import BadHistory, UsageError
@@ -141,9 +140,10 @@ def export(
 
     if form not in FORMATS:
         raise UsageError(f"--form takes {', '.join(FORMATS)}, and not {form!r}")
+    to = named(output, "output") if output else None
     text = exported(form, find_whole(wanted(board, host, release, kind, verdict, since, last)))
-    if output:
-        put(Path(output).expanduser(), text.encode())
+    if to is not None:
+        put(to, text.encode())
     else:
         print(text, end="")
     return 0

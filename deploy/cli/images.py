@@ -9,6 +9,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from deploy.cli.ending import command
+from deploy.cli.files import named
 from deploy.cli.options import existing_file, help_for
 from deploy.cli.wording import PROGRAM
 from deploy.emulator.image import Image
@@ -55,7 +56,7 @@ def images(
     elif make:
         made_for(board, user_land, json=json)
     elif export:
-        _export(board, user_land, Path(export).expanduser())
+        _export(board, user_land, named(export, "export"))
     _show(kept.listing(), json=json)
     return 0
 
@@ -80,8 +81,6 @@ def _export(board_name: str, user_land: str, to: Path) -> None:
     from deploy.emulator.image_making import image_name
     from deploy.emulator.machines import machine_for
 
-    if not to.parent.is_dir():
-        raise UsageError(f"--export: there is no folder {to.parent}")
     land = user_land_called(user_land or BUSYBOX.name)
     kept.export(image_name(machine_for(catalogue.board(board_name).target), land), to)
 

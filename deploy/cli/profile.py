@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json as json_format
-import os
-import tempfile
 import time
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -17,9 +15,10 @@ from invoke.tasks import task
 from deploy.cli import options, reaching
 from deploy.cli.claims import Claim, Claimed, claim
 from deploy.cli.ending import command
+from deploy.cli.files import named, put
 from deploy.cli.options import help_for
 from deploy.cli.reaching import Place
-from deploy.errors import MachineFault, UsageError
+from deploy.errors import MachineFault
 from deploy.model.artifact import Artifact
 from deploy.report import silent
 from deploy.steps.face import Observer
@@ -191,10 +190,7 @@ def _output(output: str, board: str) -> Path:
     from deploy.folders import data_folder
 
     if output:
-        path = Path(output).expanduser().absolute()
-        if path.is_dir() or not path.parent.is_dir():
-            raise UsageError(f"--output: {output} is no file in a folder that is there")
-        return path
+        return named(output, "output")
     name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in board.rpartition("/")[2])
     return data_folder().absolute() / "profiles" / f"{name}-{time.strftime('%Y%m%dT%H%M%S')}.pb.gz"
 
@@ -203,13 +199,6 @@ def _keep(path: Path, data: bytes) -> None:
     """Whole, or not at all; for its owner alone, as a profile tells what a program does."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            Path(part).replace(path)
-        except BaseException:
-            Path(part).unlink(missing_ok=True)
-            raise
     except OSError as error:
         raise MachineFault(f"{path} can't be written: {error.strerror or error}") from error
+    put(path, data, mode=0o600)

@@ -19,7 +19,7 @@ from deploy.cli.claims import MOST_PID
 from deploy.cli.ending import command
 from deploy.cli.options import help_for
 from deploy.cli.reaching import Place
-from deploy.errors import NotMeasured
+from deploy.errors import NotMeasured, UsageError
 from deploy.memory.tally import Tally
 from deploy.memory.watch import Watched, watch
 from deploy.model.layout import Layout
@@ -126,6 +126,8 @@ def _recorded(name: str) -> Iterator[Tell]:
     if not name:
         yield _not_kept
         return
+    if name == "-":
+        raise UsageError("--record: - names no file here: name one; --json prints the events")
     descriptor = os.open(Path(name).expanduser(), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
 

@@ -78,6 +78,6 @@ def _last_words(rollout: Rollout, results: Mapping[str, Result]) -> list[str]:
     return lines
 
 
-def write_junit(name: str, rollout: Rollout, results: Mapping[str, Result]) -> None:
+def write_junit(path: Path, rollout: Rollout, results: Mapping[str, Result]) -> None:
     """Put the file in place, whole. Raises MachineFault."""
-    put(Path(name).expanduser(), junit_xml(rollout, results))
+    put(path, junit_xml(rollout, results))

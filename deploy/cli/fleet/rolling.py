@@ -79,7 +79,7 @@ def order_of(flags: Flags) -> Order:
     )
 
 
-def begin(asked: Asked, *, as_json: bool, junit: str) -> int:
+def begin(asked: Asked, *, as_json: bool, junit: Path | None) -> int:
     """Build what the fleet needs, keep the rollout, carry it out; the exit code. Raises UsageError's leaves."""
     if source := asked.flags.get("source"):  # who resumes it may be in another folder
         asked = replace(asked, flags={**asked.flags, "source": str(Path(str(source)).expanduser().absolute())})
@@ -106,7 +106,7 @@ def begin(asked: Asked, *, as_json: bool, junit: str) -> int:
             return carry_out(rollout, members, given, kept, force, as_json=as_json, junit=junit)
 
 
-def resume(text: str, spread: Spread = HERE, *, as_json: bool, junit: str) -> int:
+def resume(text: str, spread: Spread = HERE, *, as_json: bool, junit: Path | None) -> int:
     """Go on with a rollout; the exit code. Raises UsageError's leaves."""
     with Rollouts() as kept:
         found = kept.one(text)
@@ -135,7 +135,7 @@ def carry_out(
     force: Force,
     *,
     as_json: bool,
-    junit: str,
+    junit: Path | None,
 ) -> int:
     """Carry it out from where it stands, show how it goes, and how it ended; the exit code."""
     screen = silent.screen(as_json=as_json)
@@ -166,7 +166,7 @@ def carry_out(
     now = kept.one(rollout.id)
     code = ended.exit_code(run.results, phase, missed=bool(run.missed))
     seconds = time.monotonic() - began_s
-    if junit:
+    if junit is not None:
         ended.write_junit(junit, now, run.results)
     if as_json:
         whole = kept.results(rollout.id)
@@ -199,7 +199,7 @@ def policy_of(waves: str, gates: Sequence[str], max_fail: str, on_failure: str, 
     )
 
 
-def rehearse(asked: Asked, *, as_json: bool, junit: str) -> int:
+def rehearse(asked: Asked, *, as_json: bool, junit: Path | None) -> int:
     """Ask the hosts, and show the waves, the builds and what would become of each host; the exit code of the worst."""
     chosen, order, screen = asked.chosen(), asked.order, silent.screen(as_json=as_json)
     show_notes(screen, chosen)

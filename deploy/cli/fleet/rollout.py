@@ -7,6 +7,7 @@ from invoke.tasks import task
 
 from deploy.cli import options
 from deploy.cli.ending import command
+from deploy.cli.files import named
 from deploy.cli.fleet.choosing import HELP, ROLLOUT_HELP, SOURCE
 from deploy.cli.fleet.spreading import HELP as SPREAD_HELP
 from deploy.cli.fleet.spreading import spread_of
@@ -112,8 +113,9 @@ def deploy(
     asked: dict[str, str | bool] = {name: given[name] for name in (*sorted(SETTINGS), *SOURCE) if given[name]}
     asked |= {name: given[name] for name in ("budget", "peak_budget", "keep", "measure", "gate_memory")}
     begin = rolling.rehearse if dry_run else rolling.begin
+    to = named(junit, "junit") if junit else None
     spread = spread_of(scheduler, local_cluster)
-    return begin(rolling.Asked(inventory, limit, policy, asked, spread), as_json=json, junit=junit)
+    return begin(rolling.Asked(inventory, limit, policy, asked, spread), as_json=json, junit=to)
 
 
 @task(
@@ -137,7 +139,8 @@ def resume(
     """
     from deploy.cli.fleet import rolling
 
-    return rolling.resume(rollout, spread_of(scheduler, local_cluster), as_json=json, junit=junit)
+    to = named(junit, "junit") if junit else None
+    return rolling.resume(rollout, spread_of(scheduler, local_cluster), as_json=json, junit=to)
 
 
 @task(positional=["rollout"], help=help_for(rollout=ROLLOUT_HELP), auto_shortflags=False)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from program import Slimdeploy
 
 from deploy import toolchain
 from deploy.build import build
 from deploy.bundled import gateway_folder
 from deploy.cli import doctor
-from deploy.cli.build import deliver, dry_run_text
+from deploy.cli.build import deliver, destination, dry_run_text
 from deploy.cli.planning import Wishes, source_of
 from deploy.errors import UsageError
 from deploy.model.source import Source
@@ -56,7 +59,7 @@ def test_output_is_the_binary_with_its_manifest_beside_it(
     folder = tmp_path / "out"
     folder.mkdir()
     for said, name in ((folder, "tiny"), (folder / "mine", "mine")):
-        assert deliver(artifact, str(said)) == folder / name
+        assert deliver(artifact, *destination(str(said), artifact.name)) == folder / name
         assert (folder / name).read_bytes() == artifact.path.read_bytes()
         assert (folder / name).stat().st_mode & 0o777 == 0o755
         assert json.loads((folder / f"{name}.manifest.json").read_text())["sha256"] == artifact.sha256
@@ -66,8 +69,28 @@ def test_output_is_the_binary_with_its_manifest_beside_it(
         "tiny",
         "tiny.manifest.json",
     ]
-    with pytest.raises(UsageError, match="can't be written: No such file or directory"):
-        deliver(artifact, str(tmp_path / "nowhere" / "x"))
+    with pytest.raises(UsageError, match="--output: there is no folder"):
+        destination(str(tmp_path / "nowhere" / "x"), artifact.name)
+
+
+def test_an_output_that_is_a_link_stays_one_and_its_manifest_lies_beside_it(
+    go: toolchain.Toolchain, tiny: Source, tmp_path: Path
+) -> None:
+    artifact = build(tiny, Target("amd64"), "1", go)
+    (tmp_path / "share").mkdir()
+    (tmp_path / "latest").symlink_to("share/v1")
+    assert deliver(artifact, *destination(str(tmp_path / "latest"), artifact.name)) == tmp_path / "share" / "v1"
+    assert (tmp_path / "latest").is_symlink() and (tmp_path / "latest").read_bytes() == artifact.path.read_bytes()
+    assert (tmp_path / "latest.manifest.json").is_file()
+
+
+def test_an_output_that_is_no_file_is_refused_before_anything_is_built(slimdeploy: Slimdeploy, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for output, why in (("pipe", "pipe is no ordinary file"), ("-", "- names no file here")):
+        refused = slimdeploy("build", "--board", "local", "--output", output)
+        assert refused.code == 2 and f"--output: {why}" in refused.err and not refused.out
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert not (tmp_path / "home" / "slimdeploy" / "cache").exists(), "nothing was built"
 
 
 def test_the_dry_run_is_a_line_that_can_be_typed(go: toolchain.Toolchain, tiny: Source) -> None:
