@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.cli.options import private_file, words
+from deploy.cli.terminals import somebody_types
 from deploy.errors import UsageError
 from deploy.model.secret import Secret
 from deploy.telegram.user_account import KINDS, SESSION_SUFFIX, Credentials, UserCount, converse, log_in
@@ -87,7 +88,7 @@ def _session(text: str) -> Path:
 
 
 def _somebody_is_there() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    return somebody_types() and sys.stderr is not None and sys.stderr.isatty()
 
 
 def _ask(question: str, hidden: bool) -> str:

@@ -6,7 +6,6 @@ import getpass
 import json as json_format
 import os
 import secrets
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from deploy.cli.options import help_for
 from deploy.cli.probing import NOT_ASKED_YET, Where
 from deploy.cli.reaching import Place
 from deploy.cli.secret_sources import password_in
+from deploy.cli.terminals import somebody_types
 from deploy.cli.wording import PROGRAM
 from deploy.errors import AuthenticationRefused, PasswordRefused, UsageError
 from deploy.model.secret import Secret
@@ -202,7 +202,7 @@ def ask_password(file: str, host: str) -> Secret | None:
         return password_in(file)
     if (set_to := os.environ.pop(VARIABLE, None)) is not None:
         return Secret(os.fsencode(set_to))
-    if sys.stdin.isatty():
+    if somebody_types():
         return Secret(getpass.getpass(f"Password of {host} (kept nowhere): ").encode())
     return None
 
@@ -253,7 +253,7 @@ def confirm(count: int, *, yes: bool, as_json: bool) -> None:
     if yes:
         return
     what = "this change" if count == 1 else f"these {count} changes"
-    if as_json or not sys.stdin.isatty():
+    if as_json or not somebody_types():
         raise UsageError(f"nothing was changed: there is nobody to ask for {what}; --yes makes them without asking")
     if input(f"Make {what}? [y/N] ").strip().lower() not in ("y", "yes"):
         raise UsageError("nothing was changed, as you said")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from deploy.cli.options import private_file
+from deploy.cli.terminals import somebody_types
 from deploy.errors import BadToken, NoSecret, UsageError
 from deploy.model.display import clean
 from deploy.model.secret import Secret, api_key_fault, token_fault
@@ -59,7 +60,7 @@ def bot_token(flags: Sources, board: Sources = Sources(), configured: str = "") 
     found = _first(flags, "token", TOKEN_VARIABLE, board)
     if found is None and configured:
         found = _Found(Secret(configured.encode()), "channels.telegram.token of --config-file")
-    if found is None and flags.asks and sys.stdin is not None and sys.stdin.isatty():
+    if found is None and flags.asks and somebody_types():
         typed = getpass.getpass("Bot token (from @BotFather): ").strip()
         found = _Found(Secret(typed.encode("utf-8", "replace")), "what you typed")
     if found is None:
@@ -159,7 +160,7 @@ def _first_line(argv: list[str], what: str, *, asks: bool, exact: bool) -> Secre
 
     `exact` keeps blanks at its ends, which a password may have.
     """
-    asks = asks and sys.stdin is not None and sys.stdin.isatty()
+    asks = asks and somebody_types()
     try:
         done = subprocess.run(
             argv,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_format
 import os
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -18,6 +17,7 @@ from deploy.cli import options
 from deploy.cli.ending import command
 from deploy.cli.options import help_for
 from deploy.cli.probing import today
+from deploy.cli.terminals import somebody_types
 from deploy.cli.wording import PROGRAM
 from deploy.errors import UsageError
 from deploy.fleet.discovered import Heard, fleet_toml, together
@@ -138,7 +138,7 @@ def _write(path: Path, text: str) -> None:
 def _confirm(question: str, *, yes: bool, as_json: bool) -> None:
     if yes:
         return
-    if as_json or not sys.stdin.isatty():
+    if as_json or not somebody_types():
         raise UsageError("nobody was contacted: there is nobody here to say so; --yes does it without asking")
     if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
         raise UsageError("nobody else was contacted, as you said")

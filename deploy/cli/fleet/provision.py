@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import json as json_format
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +24,7 @@ from deploy.cli.fleet.seating import Seat, ask_passwords, look, make
 from deploy.cli.fleet.telling import worst_exit_code
 from deploy.cli.options import help_for
 from deploy.cli.provision import VARIABLE, confirm
+from deploy.cli.terminals import somebody_types
 from deploy.errors import UsageError
 from deploy.fleet import fingerprints as lists
 from deploy.fleet.draft import SLOTS
@@ -209,7 +209,7 @@ def _look(chosen: Chosen, seats: Sequence[Seat], review: Review, screen: Shows) 
         if without and common is not None:
             for seat in without:
                 seat.password = Secret(os.fsencode(common))
-        elif without and review.may_ask and sys.stdin.isatty():
+        elif without and review.may_ask and somebody_types():
             ask_passwords(without, getpass.getpass)
         again += [seat for seat in without if seat.password is not None]
         if not again:

@@ -5,11 +5,11 @@ How they are collected, by logging in, is `seating.py`'s.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from deploy.cli.fleet.seating import Seat
+from deploy.cli.terminals import somebody_types
 from deploy.errors import HostKeyUnknown, UsageError
 from deploy.fleet.fingerprints import Fingerprints
 from deploy.model.host import parse_host
@@ -90,7 +90,7 @@ class Review:
 
     def _decide(self, new: Sequence[Shown]) -> None:
         trusted = "accepted" if self.accept_new else ""
-        if not trusted and self.may_ask and sys.stdin.isatty():
+        if not trusted and self.may_ask and somebody_types():
             what = "this key" if len(new) == 1 else f"these {len(new)} keys"
             if input(f"Compare them with the boards' own. Trust {what}? [y/N] ").strip().lower() not in ("y", "yes"):
                 raise UsageError("no key was trusted, and nothing was changed, as you said")
