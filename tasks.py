@@ -10,6 +10,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from deploy.cli.program import namespace
+from deploy.cli.terminals import show_what_can_be_shown
 
 
 @task(
@@ -41,5 +42,6 @@ def undone(context: Context, runs: int = 3, json: bool = False) -> None:
         raise Exit(code=1 if done is None else done.exited)
 
 
+show_what_can_be_shown()
 ns = namespace()
 ns.add_collection(Collection("bench", gateway, undone))

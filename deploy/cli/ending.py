@@ -80,6 +80,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
                 signal.signal(number, _interrupt)
         try:
             code = function(*arguments, **options)
+            _flush()
         except SlimdeployError as error:
             _print_problem(error, as_json=bool(options.get("json")))
             code = error.exit_code
@@ -89,6 +90,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
             code = 0
         except OSError as error:
             problem = _on_this_machine(error)
+            _leave_a_broken_output()
             _print_problem(problem, as_json=bool(options.get("json")))
             code = problem.exit_code
         except KeyboardInterrupt as interrupt:
@@ -111,6 +113,21 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
     return run
 
 
+def _flush() -> None:
+    """What was printed and can't be written shows now. Raises OSError; but that nobody reads it is no fault."""
+    if sys.stdout is not None:
+        with suppress(BrokenPipeError, ValueError):
+            sys.stdout.flush()
+
+
+def _leave_a_broken_output() -> None:
+    """What standard output could not take is not tried again at the end of the program, where nobody could tell it."""
+    try:
+        _flush()
+    except OSError:
+        sys.stdout = None
+
+
 def _on_this_machine(error: OSError) -> MachineFault:
     """A file or folder of the controller that failed, for people; what became of the board stays noted."""
     where = f"{error.filename}: " if error.filename else ""
@@ -125,9 +142,12 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 def _print_problem(error: SlimdeployError, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(problem_document(error), indent=2))
-        return
+    if as_json and sys.stdout is not None:
+        try:
+            print(json.dumps(problem_document(error), indent=2), flush=True)
+            return
+        except OSError:  # a full disk, whose document is what failed: then in words
+            sys.stdout = None
     notes = getattr(error, "__notes__", [])
     host = getattr(error, "host", "")
     lines = [evidence_of(error)] if evidence_of(error) else []
@@ -135,4 +155,5 @@ def _print_problem(error: SlimdeployError, *, as_json: bool) -> None:
     lines.append(f"error: {error.problem}" + (f" ({where})" if where else ""))
     if remedy := cure(error):
         lines.append(f"  cure: {remedy}")
-    print("\n".join(lines), file=sys.stderr)
+    with suppress(OSError):
+        print("\n".join(lines), file=sys.stderr)

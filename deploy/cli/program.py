@@ -11,6 +11,7 @@ from invoke.program import Program
 from deploy import __version__
 from deploy.cli import boards, build, chat, deploy, doctor, emulate, hosts, memory, provision, releases, service
 from deploy.cli.fleet import collection as fleet
+from deploy.cli.terminals import show_what_can_be_shown
 
 
 def namespace() -> Collection:
@@ -53,4 +54,5 @@ class SlimProgram(Program):
 
 def run() -> None:
     """Run what the command line says."""
+    show_what_can_be_shown()
     SlimProgram(name="slimdeploy", binary="slimdeploy", namespace=namespace(), version=__version__).run()

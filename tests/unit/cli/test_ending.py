@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from invoke.exceptions import Exit
+from program import Slimdeploy
 
 from deploy.cli.ending import FAULT, command
 
@@ -38,3 +41,23 @@ def test_a_fault_of_ours_is_shown_and_is_no_verdict(as_json: bool, capsys: pytes
         assert json.loads(printed.out)["error"]["exit_code"] == FAULT
     else:
         assert not printed.out
+
+
+@pytest.mark.parametrize("flags", [("--json",), ()])
+@pytest.mark.parametrize("command", ["boards", "hosts"])  # one prints more than is held back, the other less
+def test_an_output_on_a_full_disk_is_a_problem_that_is_said_where_it_can_be(
+    slimdeploy: Slimdeploy, command: str, flags: tuple[str, ...]
+) -> None:
+    full = 'exec "$@" >/dev/full'
+    ended = subprocess.run(
+        ["sh", "-c", full, "sh", sys.executable, "-m", "deploy", command, *flags],
+        env=slimdeploy.environment(),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: this machine: No space left on device\n  cure: ")
+    assert "Traceback" not in ended.stderr

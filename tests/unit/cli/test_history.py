@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from invoke.context import Context
 from invoke.exceptions import Exit
+from program import Slimdeploy
 from readings import idle_of, recorded_answer
 
 from deploy.cli import history
@@ -53,6 +54,13 @@ def test_the_list_has_a_row_a_reading_and_a_curve(
     assert max(map(len, out.splitlines())) <= 80
     assert ended(history.history, board="another") == 0
     assert "one is made by" in capsys.readouterr().out
+
+
+def test_a_terminal_without_these_characters_gets_the_list_all_the_same(slimdeploy: Slimdeploy) -> None:
+    for _ in range(2):
+        keep(kept_document())
+    listed = slimdeploy("memory.history", env={"PYTHONIOENCODING": "ascii"})
+    assert listed.code == 0 and "VmRSS  ??  " in listed.out and not listed.err
 
 
 def test_a_reading_is_shown_with_every_proof_from_what_was_kept_alone(capsys: pytest.CaptureFixture[str]) -> None:

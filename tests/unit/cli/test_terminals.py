@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from invoke.context import Context
 from invoke.exceptions import Exit
+from program import Slimdeploy
 
 from deploy.cli import chat, provision, reaching
 from deploy.cli.fleet import discover
 from deploy.cli.fleet.reviewing import Review, Shown
 from deploy.cli.fleet.seating import Seat
-from deploy.cli.terminals import somebody_types
+from deploy.cli.terminals import show_what_can_be_shown, somebody_types
 from deploy.errors import HostKeyUnknown, UsageError
 from deploy.model.fleet import Member
 from deploy.model.host import Host
@@ -89,3 +90,18 @@ def test_a_closed_standard_input_is_nobody_who_could_be_asked(monkeypatch: pytes
     key = Shown(HostKeyUnknown("board", "ssh-ed25519", "SHA256:x"), [seat])
     Review(None, accept_new=False, may_ask=True, shown=[])._decide([key])
     assert not key.trusted
+
+
+def test_what_the_terminal_can_not_show_is_shown_as_a_question_mark(slimdeploy: Slimdeploy) -> None:
+    helped = slimdeploy("memory", "--help", env={"PYTHONIOENCODING": "ascii"})
+    assert helped.code == 0 and "--memory-limit ?)" in helped.out and not helped.err
+
+
+def test_only_a_stream_that_would_fail_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    strict = io.TextIOWrapper(io.BytesIO(), "ascii")
+    chosen = io.TextIOWrapper(io.BytesIO(), "ascii", errors="xmlcharrefreplace")
+    for out, err in ((strict, chosen), (None, io.StringIO())):
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", err)
+        show_what_can_be_shown()
+    assert (strict.errors, chosen.errors) == ("replace", "xmlcharrefreplace")
