@@ -146,11 +146,11 @@ class MachineFault(UsageError):
 
 
 class BadHistory(UsageError):
-    """The history of readings at `path` can't be read or written; `why` is a clause."""
+    """The history of readings at `path` can't be read or written; `why` is a clause, `reading` the one it is about."""
 
-    def __init__(self, path: str, why: str) -> None:
+    def __init__(self, path: str, why: str, reading: int | None = None) -> None:
         super().__init__(f"the history of readings, {path}, can't be used: {why}")
-        self.path, self.why = path, why
+        self.path, self.why, self.reading = path, why, reading
 
 
 class BadRollouts(UsageError):

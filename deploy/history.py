@@ -129,19 +129,31 @@ def find(wanted: Wanted, path: Path | None = None) -> list[Kept]:
 
 def find_whole(wanted: Wanted, path: Path | None = None) -> list[tuple[Kept, dict[str, Any]]]:
     """As `find`, with the whole documents. Raises BadHistory."""
-    return [(kept, json.loads(text)) for kept, text in _found(wanted, path, with_document=True)]
+    return [(kept, _document(kept, text, path)) for kept, text in _found(wanted, path, with_document=True)]
 
 
 def one(number: int, path: Path | None = None) -> tuple[Kept, dict[str, Any]] | None:
     """The reading of that id, whole; None where there is none. Raises BadHistory."""
     rows = _select("WHERE id = ?", (number,), path, with_document=True)
-    return (rows[0][0], json.loads(rows[0][1])) if rows else None
+    return (rows[0][0], _document(*rows[0], path)) if rows else None
 
 
 def latest(path: Path | None = None) -> dict[tuple[str, str], Kept]:
     """The last reading of each host, by board and host. Raises BadHistory."""
     last = "WHERE id IN (SELECT max(id) FROM reading GROUP BY board, host) ORDER BY id"
     return {(kept.board, kept.host): kept for kept, _ in _select(last, (), path, with_document=False)}
+
+
+def _document(kept: Kept, text: Any, path: Path | None) -> dict[str, Any]:
+    """Raises BadHistory where the row of that reading holds none."""
+    try:
+        found = json.loads(text)
+        if not isinstance(found, dict):
+            raise ValueError("it is no object")
+    except (ValueError, TypeError, RecursionError) as error:
+        why = f"what is kept of reading {kept.id} is damaged ({error})"
+        raise BadHistory(str(path or history_file()), why, kept.id) from error
+    return found
 
 
 def _row(document: dict[str, Any]) -> dict[str, Any]:

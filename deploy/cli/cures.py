@@ -53,6 +53,9 @@ def _near(error: errors.UnknownName) -> str:
 
 
 def _database(error: errors.BadHistory | errors.BadRollouts) -> str:
+    if isinstance(error, errors.BadHistory) and error.reading is not None:
+        take_out = f"DELETE FROM reading WHERE id = {error.reading}"
+        return f"Take that one reading out, and the others can be used: sqlite3 {error.path} '{take_out}'."
     if "newer" in error.why:
         return "Use the newer slimdeploy; or move the file away: a new one is begun."
     return f"Look at its owner, its mode and the free space; or move it away: {error.path}. A new one is begun."

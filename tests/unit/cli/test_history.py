@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,24 @@ def test_prometheus_gets_the_last_of_each_with_its_labels_escaped(tmp_path: Path
     assert f"slimdeploy_vmrss_bytes{labels} {2400 * 1024}" in lines
     assert next(line for line in lines if line.startswith("slimdeploy_verdict")).endswith('verdict="PASS"} 1')
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".slim")] == []
+
+
+@pytest.mark.parametrize("damage", ["", '{"verdict": "PA', "[]", "7"])
+def test_a_reading_that_is_damaged_is_named_with_what_takes_it_out(
+    damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, number = keep(kept_document()), keep(kept_document())
+    with closing(sqlite3.connect(history_file())) as database, database:
+        database.execute("UPDATE reading SET document = ? WHERE id = ?", (damage, number))
+    for task, arguments in ((history.show, (str(number),)), (history.export, ())):
+        assert ended(task, *arguments) == 2
+        said = capsys.readouterr().err
+        assert f"reading {number} is damaged" in said and "Traceback" not in said
+    assert ended(history.show, str(whole)) == 0 and ended(history.history) == 0
+    advised = said.partition(f"sqlite3 {history_file()} '")[2].partition("'")[0]
+    with closing(sqlite3.connect(history_file())) as database, database:
+        database.execute(advised)
+    assert ended(history.export) == 0
 
 
 def test_a_history_that_can_not_be_written_spoils_no_reading(capsys: pytest.CaptureFixture[str]) -> None:
