@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from deploy.model.deployment import Deployment
 from deploy.model.limits import Limits
 
 _LAST = "last.json"
+
+_NEEDED = {each.name for each in fields(Deployment) if each.default is MISSING and each.default_factory is MISSING}
 
 MOST_KEPT = 8
 """Records of earlier releases that are kept for a host: more than a board keeps releases."""
@@ -56,7 +58,9 @@ def remember(deployment: Deployment) -> None:
 
 def go_back(board: str, host: str, machine: str, sha256: str) -> None:
     """The record of an earlier release becomes the last one's; without one there is none any more."""
-    record = recall(board, host, machine, sha256)
+    record = None
+    with suppress(BadFile):  # what can't be read is none
+        record = recall(board, host, machine, sha256)
     if record is None:
         _file(board, host, machine).unlink(missing_ok=True)
     else:
@@ -85,19 +89,28 @@ def recall(board: str, host: str, machine: str = "", sha256: str = "") -> Deploy
 
 def _read(path: Path) -> Deployment | None:
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise BadFile(str(path), [f"it can't be read: {error.strerror or error}"], "record") from error
     try:
-        found: dict[str, Any] = json.loads(text)
-        limits = _limits(found.pop("limits"))
-        deployment = Deployment(limits=limits, **found)
-        if not isinstance(deployment.sha256, str) or not isinstance(deployment.circumstances, dict):
-            raise TypeError("a field has the wrong type")
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BadFile(
-            str(path), [f"it is no record of a deployment: {error} (deploy again to write it anew)"]
-        ) from error
+        return _record(json.loads(content))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BadFile(str(path), [f"it is no record of a deployment: {error}"], "record") from error
+
+
+def _record(found: Any) -> Deployment:
+    """Raises ValueError, and TypeError or AttributeError where the limits in it are none."""
+    if not isinstance(found, dict):
+        raise ValueError("it is no object in { }")
+    if lacking := sorted(_NEEDED - found.keys()):
+        raise ValueError(f"it lacks {', '.join(lacking)}")
+    if foreign := sorted(found.keys() - {each.name for each in fields(Deployment)}):
+        raise ValueError(f"it has {', '.join(foreign)[:80]}, which no record has")
+    deployment = Deployment(**found | {"limits": _limits(found["limits"])})
+    if not isinstance(deployment.sha256, str) or not isinstance(deployment.circumstances, dict):
+        raise ValueError("a field has the wrong type")
     return deployment
 
 

@@ -18,6 +18,7 @@
     │   ├── BadHistory                 the file of readings can't be used
     │   └── BadRollouts                the file of rollouts can't be used
     ├── NotMeasured           (3)      a proof is missing, so there is no figure
+    │   └── NothingThere               there is no process to be measured, or nothing says which one it should be
     └── HostError             (4)      the host is out of reach, refused, or failed; carries the host's address
         ├── Unreachable                nothing answers, or not in time
         │   └── WorkersLost            who was to reach it from elsewhere has gone
@@ -70,20 +71,22 @@ class UnknownName(UsageError):
 
 
 class BadFile(UsageError):
-    """The file at `path` has faults; `faults` holds every one of them, a sentence each."""
+    """The file at `path` has faults; `faults` holds all of them, a sentence each; `of` is a key of `cli/cures.py`."""
 
-    def __init__(self, path: str, faults: Sequence[str]) -> None:
+    def __init__(self, path: str, faults: Sequence[str], of: str = "") -> None:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         super().__init__(f"{path} has {count}:" + "".join(f"\n  - {fault}" for fault in faults))
-        self.path, self.faults = path, tuple(faults)
+        self.path, self.faults, self.of = path, tuple(faults), of
 
 
-class InventoryFailed(UsageError):
-    """A program that should print an inventory ends badly; `log` is the end of its standard error, cleaned."""
-
+class _Logged(UsageError):
     def __init__(self, problem: str, *, log: str = "") -> None:
         super().__init__(problem)
         self.log = log
+
+
+class InventoryFailed(_Logged):
+    """A program that should print an inventory ends badly; `log` is the end of its standard error, cleaned."""
 
 
 class BadToken(UsageError):
@@ -133,12 +136,8 @@ class Unsupported(UsageError):
     """This machine lacks what the command needs."""
 
 
-class ImageFailed(UsageError):
+class ImageFailed(_Logged):
     """The image of an emulated board can't be made, read or written; `log` is what the tool printed."""
-
-    def __init__(self, problem: str, *, log: str = "") -> None:
-        super().__init__(problem)
-        self.log = log
 
 
 class MachineFault(UsageError):
@@ -162,10 +161,7 @@ class BadRollouts(UsageError):
 
 
 class BadCluster(UsageError):
-    """A Dask cluster can't be reached, or can't do what is asked of it.
-
-    `site` is one at which no worker stands, `extra` the extra of slimdeploy that is not installed; "" otherwise.
-    """
+    """A Dask cluster is out of reach or can't do it; `site` has no worker, `extra` is not installed; "" otherwise."""
 
     def __init__(self, problem: str, *, site: str = "", extra: str = "") -> None:
         super().__init__(problem)
@@ -176,6 +172,10 @@ class NotMeasured(SlimdeployError):
     """A proof is missing; the problem names it."""
 
     exit_code = 3
+
+
+class NothingThere(NotMeasured):
+    """Nothing was there to be measured, or nothing says what it should be: no proof would tell more."""
 
 
 class HostError(SlimdeployError):

@@ -24,10 +24,12 @@ def hosts() -> dict[str, Host]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise BadFile(str(path), [f"it is no JSON that can be read: {error}"]) from error
+    except OSError as error:
+        raise BadFile(str(path), [f"it can't be read: {error.strerror or error}"], "hosts") from error
+    except ValueError as error:
+        raise BadFile(str(path), [f"it is no JSON that can be read: {error}"], "hosts") from error
     if not isinstance(found, dict):
-        raise BadFile(str(path), ["it is no object of boards and hosts"])
+        raise BadFile(str(path), ["it is no object of boards and hosts"], "hosts")
     known: dict[str, Host] = {}
     faults: list[str] = []
     for board, text in sorted(found.items()):
@@ -38,7 +40,7 @@ def hosts() -> dict[str, Host]:
         except ValueError as error:
             faults.append(f"{board}: {error}")
     if faults:
-        raise BadFile(str(path), faults)
+        raise BadFile(str(path), faults, "hosts")
     return known
 
 

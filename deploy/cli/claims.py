@@ -11,7 +11,7 @@ from deploy.board_shell.finding import Finding
 from deploy.cli import options
 from deploy.cli.reaching import Place
 from deploy.cli.wording import PROGRAM
-from deploy.errors import NotMeasured, UsageError
+from deploy.errors import NothingThere, UsageError
 from deploy.memory.subject import Subject
 from deploy.model.artifact import Artifact
 from deploy.model.deployment import Deployment
@@ -57,7 +57,7 @@ class Claim:
 
 
 def claim(place: Place, layout: Layout, claimed: Claimed) -> Claim:
-    """The claim about the gateway under `layout`. Raises NotMeasured where nothing says which binary it should be."""
+    """The claim about the gateway under `layout`. Raises NothingThere where nothing says which binary it should be."""
     return claim_by(deployments.recall(place.board.name, str(place.host), place.machine), place, layout, claimed)
 
 
@@ -67,9 +67,10 @@ def claim_by(record: Deployment | None, place: Place, layout: Layout, claimed: C
         record = None
     sha256 = options.sha256(claimed.sha256) or (record.sha256 if record else "")
     if not sha256:
-        raise NotMeasured(
+        raise NothingThere(
             f"nothing says which binary should run on {place.host}: this machine has no record of a deployment to it "
-            f"({PROGRAM} deploy {place.flags} makes one; --sha256 names the binary otherwise)"
+            f"({PROGRAM} deploy {place.flags} makes one; {PROGRAM} memory {place.flags} --sha256 HASH names the binary "
+            "otherwise)",
         )
     base = record.limits if record else place.board.limits
     limits = options.limits(base, claimed.memory_limit, claimed.gc_percent, claimed.max_procs)

@@ -43,6 +43,16 @@ REFUSED = {
     "port_taken": "Choose another port for the gateway's health page: --port 8081.",
 }
 
+# What errors.BadFile can be a file of, each with what mends it.
+MENDING = {
+    "": "Mend the file; boards/_example.toml explains every key of a board, docs/inventory.md those of a fleet.",
+    "hosts": f"Mend the file; or move it away, and begin anew: {PROGRAM} hosts.add --board NAME --host root@ADDRESS.",
+    "record": "Deploy again, which writes it anew; or move it away, as if this machine had never deployed there.",
+    "config": "Mend the file: it has to be a PicoClaw config, one JSON object (docs/gateway.md).",
+    "ssh": "Mend the file; ssh_config(5) explains what may stand in it.",
+    "keys": "Mend the file; docs/provisioning.md says what may stand in it.",
+}
+
 
 def _near(error: errors.UnknownName) -> str:
     if error.kind == "inventory":
@@ -75,9 +85,7 @@ def _changed(error: errors.HostKeyChanged) -> str:
 
 _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     errors.UnknownName: _near,
-    errors.BadFile: lambda _: (
-        "Mend the file; boards/_example.toml explains every key of a board, docs/inventory.md those of a fleet."
-    ),
+    errors.BadFile: lambda error: MENDING[error.of],
     errors.InventoryFailed: lambda _: (
         "Run it by hand, with --list: it has to print one JSON object (docs/inventory.md) and end with status 0."
     ),
@@ -114,7 +122,8 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     ),
     errors.BadHistory: _database,
     errors.BadRollouts: _database,
-    errors.NotMeasured: lambda _: "Look at what is missing with --explain.",
+    errors.NotMeasured: lambda _: f"Every proof, held or missing, is shown by: {PROGRAM} memory --board … --explain.",
+    errors.NothingThere: lambda _: "",
     errors.Unreachable: lambda _: "Is the board on, and the address right? ssh to it once by hand to see.",
     errors.HostKeyUnknown: lambda _: (
         "Compare the fingerprint with the board's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there), "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from deploy.cli import reaching
 from deploy.cli.reaching import Place
 from deploy.cli.service import manager_of
 from deploy.cli.wording import PROGRAM
-from deploy.errors import UsageError
+from deploy.errors import BadFile, UsageError
 from deploy.model.reading import Process
 from deploy.steps.asking import must
 from deploy.steps.roll_back import RollBack
@@ -56,7 +57,9 @@ def way_back(
 
     Raises UsageError where there is no such release, or no gateway.
     """
-    record = deployments.recall(place.board.name, str(place.host), place.machine)
+    record = None
+    with suppress(BadFile):  # the board has what the way back takes; a record that can't be read is none
+        record = deployments.recall(place.board.name, str(place.host), place.machine)
     is_gateway = record is None or record.command is None
     return way_of(place, transport, prefix=prefix, release=release, note=note, is_gateway=is_gateway)
 

@@ -227,12 +227,12 @@ def settings(config_file: str) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes().decode("utf-8-sig"))
     except json.JSONDecodeError as error:
-        raise BadFile(config_file, [f"line {error.lineno}, column {error.colno}: {error.msg}"]) from None
+        raise BadFile(config_file, [f"line {error.lineno}, column {error.colno}: {error.msg}"], "config") from None
     except UnicodeDecodeError:
-        raise BadFile(config_file, ["it is not UTF-8"]) from None
+        raise BadFile(config_file, ["it is not UTF-8"], "config") from None
     if not isinstance(found, dict):
-        raise BadFile(config_file, ["it is no JSON object in { }"])
+        raise BadFile(config_file, ["it is no JSON object in { }"], "config")
     faults = [f"{'.'.join(path)} is no object in {{ }}" for path in _OBJECTS if not _is_object(found, path)]
     if faults:
-        raise BadFile(config_file, faults)
+        raise BadFile(config_file, faults, "config")
     return found

@@ -19,7 +19,7 @@ from deploy.cli.claims import MOST_PID
 from deploy.cli.ending import command
 from deploy.cli.options import help_for
 from deploy.cli.reaching import Place
-from deploy.errors import NotMeasured, UsageError
+from deploy.errors import NothingThere, UsageError
 from deploy.memory.tally import Tally
 from deploy.memory.watch import Watched, watch
 from deploy.model.layout import Layout
@@ -100,7 +100,7 @@ def watching(
 
         Screen().pairs("Watched, and not judged", summary_rows(tally))
     if not tally.samples:
-        raise NotMeasured(f"{_what(asked)} on {place.host} was not seen: there is no sample")
+        raise NothingThere(f"{_what(asked)} on {place.host} was not seen: there is no sample")
     return 0
 
 

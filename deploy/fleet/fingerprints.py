@@ -44,7 +44,7 @@ def read(text: str, file: str) -> Fingerprints:
         else:
             faults.add(Where(file, number), "write NAME SHA256:…, or a line as ssh-keyscan or ssh-keygen -l prints it")
     if faults.found:
-        raise BadFile(file, faults.sentences())
+        raise BadFile(file, faults.sentences(), "keys")
     return found
 
 

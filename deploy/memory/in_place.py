@@ -15,7 +15,7 @@ from deploy.board_shell.framing import Framing
 from deploy.board_shell.lock import KEEP_S, Lock
 from deploy.board_shell.push import stage_file
 from deploy.board_shell.releases import Held, parse_releases, releases_script
-from deploy.errors import HostError, NotMeasured
+from deploy.errors import HostError, NothingThere
 from deploy.interrupts import held_interrupts
 from deploy.memory.second_instance import Instance, make_token, wait_until_ready
 from deploy.memory.way_here import stand_in
@@ -47,14 +47,14 @@ def in_place(
 ) -> Iterator[Instance]:
     """Lead the gateway that `service` keeps to a stand-in, for `lasts_s` seconds at most; lead it back at the end.
 
-    Raises NotMeasured where none runs, Refused where another deployment holds the board, ForwardRefused where the board
-    has no way to the stand-in, NotReady with its log. An error on the way back is raised, with what the guard will do.
+    Raises NothingThere where none runs, Refused where another deployment holds the board, ForwardRefused where it has
+    no way to the stand-in, NotReady with its log. An error on the way back is raised, with what the guard will do.
     """
     layout = service.layout
     framing = Framing.new()
     held = parse_releases(framing, must(transport, releases_script(layout, framing)).stdout)
     if not held.runs:
-        raise NotMeasured("no gateway runs that could be measured in place")
+        raise NothingThere("no gateway runs that could be measured in place")
     detour = _Detour(transport, service, lock or Lock.mine(), held, int(lasts_s) + _AROUND_S)
     token = make_token()
     with stand_in(transport, token, note) as way:

@@ -21,7 +21,7 @@ from deploy.errors import (
     DeadlineExceeded,
     ForwardRefused,
     HostError,
-    NotMeasured,
+    NothingThere,
     Unreachable,
 )
 from deploy.model.layout import Layout
@@ -89,7 +89,7 @@ def watch(
 
     `transport` is closed at the end, and so is every later one, which `connect` opens where the link has dropped.
     Raises what the transport raises before the first answer came, and later what trying again can't cure (a host key
-    that has changed, a key that is not taken any more); NotMeasured where no process has that PID.
+    that has changed, a key that is not taken any more); NothingThere where no process has that PID.
     """
     until = clock() + watched.lasts_s if watched.lasts_s is not None else None
     memory = _Memory(last_came=wall())
@@ -178,7 +178,7 @@ def _seen(glimpse: Glimpse, memory: _Memory, now: float) -> Iterator[Event]:
 
 def _not_there(watched: Watched, memory: _Memory, now: float) -> Iterator[Event]:
     if watched.pid is not None and memory.process is None:
-        raise NotMeasured(f"there is no process {watched.pid}")
+        raise NothingThere(f"there is no process {watched.pid}")
     if memory.there:
         memory.there = False
         yield Gone(now)

@@ -84,7 +84,7 @@ def described(host: Host, board_user: str, board_port: int) -> Connection:
             connection.gateway = None
         return connection
     except (SSHException, OSError, ValueError) as error:
-        raise BadFile("~/.ssh/config", [f"it can't be read: {error}"]) from error
+        raise BadFile("~/.ssh/config", [f"it can't be read: {error}"], "ssh") from error
 
 
 def _user_settings() -> SSHConfig:

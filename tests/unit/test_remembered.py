@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy import remembered
+from deploy.cli.cures import cure
 from deploy.errors import BadFile, UnknownName
 from deploy.folders import config_folder
 from deploy.model.host import Host, parse_host
@@ -76,6 +77,13 @@ def test_a_file_that_is_no_object_is_refused_with_its_path(file: Path, text: str
     file.write_text(text, encoding="utf-8")
     with pytest.raises(BadFile, match=r"hosts\.json has 1 fault"):
         remembered.hosts()
+
+
+def test_a_folder_in_the_files_place_is_said_in_words_with_a_cure_of_its_own(file: Path) -> None:
+    file.mkdir()
+    with pytest.raises(BadFile, match=r"it can't be read: Is a directory$") as bad:
+        remembered.hosts()
+    assert "hosts.add" in cure(bad.value) and "boards/_example.toml" not in cure(bad.value)
 
 
 def test_bytes_that_are_no_text_are_refused(file: Path) -> None:
