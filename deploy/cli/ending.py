@@ -59,6 +59,7 @@ def problem_document(error: SlimdeployError) -> dict[str, Any]:
             "kind": type(error).__name__,
             "problem": error.problem,
             "cure": cure(error),
+            "evidence": evidence_of(error),
             "host": getattr(error, "host", ""),
             "notes": list(getattr(error, "__notes__", [])),
             "exit_code": error.exit_code,

@@ -140,3 +140,9 @@ def test_doctor_sees_a_folder_that_can_t_be_made(tmp_path: Path) -> None:
     row = doctor._folder("cache", tmp_path / "file" / "cache")
     assert not row.ok
     assert "SLIMDEPLOY_HOME" in row.cure
+
+
+def test_doctor_shows_every_folder_the_one_with_the_readings_too(private_home: Path) -> None:
+    rows = {row.name: row for row in doctor.examine()}
+    for name in ("config", "cache", "state", "data"):
+        assert rows[f"{name} folder"].ok and str(private_home / "slimdeploy" / name) in rows[f"{name} folder"].detail

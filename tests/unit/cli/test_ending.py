@@ -11,6 +11,7 @@ from invoke.exceptions import Exit
 from program import Slimdeploy
 
 from deploy.cli.ending import FAULT, command
+from deploy.errors import BuildFailed
 
 
 def ended(error: BaseException, *, as_json: bool) -> int:
@@ -30,6 +31,18 @@ def test_a_file_of_this_machine_that_fails_is_a_problem_with_a_cure(capsys: pyte
     assert document["reason"] == "this machine: /some/file: No space left on device"
     assert document["error"]["notes"] == ["release aaaa is back and runs"]
     assert document["error"]["cure"]
+
+
+def test_a_document_has_what_the_compiler_said_and_a_full_disk_is_no_fault_of_the_source(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = "go: writing go.mod cache: write /x: no space left on device"
+    assert ended(BuildFailed("go build ended with status 1", said), as_json=True) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["evidence"] == said
+    assert "Free some space" in error["cure"] and "source" not in error["cure"]
+    assert ended(BuildFailed("go build ended with status 1", "main.go:7: undefined: x"), as_json=False) == 2
+    assert "Mend the source" in (cured := capsys.readouterr().err) and "build --dry-run shows" in cured
 
 
 @pytest.mark.parametrize("as_json", [True, False])
