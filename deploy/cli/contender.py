@@ -45,6 +45,8 @@ def contender(called: str, board: Board, tags: str, scratch: Path, note: Callabl
 
     `scratch` takes the tree of a revision. Raises UsageError's leaves.
     """
+    if not called:
+        raise UsageError("an empty name says not what to compare: a binary, a folder with a go.mod, or a revision")
     path = Path(called).expanduser()
     if path.is_file():
         read_back(path, board.target)

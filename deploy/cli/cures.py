@@ -53,13 +53,19 @@ MENDING = {
     "keys": "Mend the file; docs/provisioning.md says what may stand in it.",
 }
 
+MOST_NAMED = 40
+"""Of what is known; a fleet has thousands of hosts."""
+
 
 def _near(error: errors.UnknownName) -> str:
     if error.kind == "inventory":
         return "Name a file that is there, or hosts with commas between: root@192.0.2.7,root@192.0.2.8."
     if error.near:
         return f"Did you mean {' or '.join(error.near)}?"
-    return f"Known are: {', '.join(error.known)}." if error.known else "None is known yet."
+    if error.kind == "time zone":
+        return f"Name one such as {' or '.join(error.known)}."
+    more = f" and {len(error.known) - MOST_NAMED:,} more" if len(error.known) > MOST_NAMED else ""
+    return f"Known are: {', '.join(error.known[:MOST_NAMED])}{more}." if error.known else "None is known yet."
 
 
 def _database(error: errors.BadHistory | errors.BadRollouts) -> str:
@@ -74,8 +80,8 @@ def _database(error: errors.BadHistory | errors.BadRollouts) -> str:
 def _build(error: errors.BuildFailed) -> str:
     if "no space left on device" in f"{error.problem} {error.output}".lower():
         return (
-            f"Nothing was sent. Free some space in the cache folder ({PROGRAM} doctor shows it) and for temporary files, "
-            "or point GOCACHE and TMPDIR at a roomier disk."
+            f"Nothing was sent. Free some space in the cache folder ({PROGRAM} doctor shows it) and for temporary "
+            "files, or point GOCACHE and TMPDIR at a roomier disk."
         )
     return f"Nothing was sent. Mend the source and try again; {PROGRAM} build --dry-run shows the command."
 
@@ -136,7 +142,7 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     errors.Unreachable: lambda _: "Is the board on, and the address right? ssh to it once by hand to see.",
     errors.HostKeyUnknown: lambda _: (
         "Compare the fingerprint with the board's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there), "
-        "then deploy again with --accept-new-host-key."
+        "then give the same command with --accept-new-host-key."
     ),
     errors.HostKeyChanged: _changed,
     errors.AuthenticationRefused: lambda error: (
@@ -161,7 +167,7 @@ _CURES: dict[type[errors.SlimdeployError], Callable[..., str]] = {
     errors.DeadlineExceeded: lambda _: (
         f"The board may be overloaded or its storage dying; look with: {PROGRAM} status, {PROGRAM} logs."
     ),
-    errors.ConnectionLost: lambda _: "Deploy again: it goes on from what is there.",
+    errors.ConnectionLost: lambda _: "Give the command again; a deployment goes on from what is there.",
     errors.CommandFailed: lambda _: (
         f"Look at what the board printed above; {PROGRAM} deploy --dry-run shows the scripts of a deployment."
     ),

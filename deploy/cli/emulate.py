@@ -23,7 +23,7 @@ from deploy.model.units import KIB
 from deploy.report import silent
 
 _UP_HELP = {
-    "sftp": "leave the SFTP subsystem out, as Dropbear does (the loopback board; an emulated one never has it)",
+    "sftp": "have an SFTP subsystem; --no-sftp: none, as Dropbear (the loopback board; an emulated one never has it)",
     "memory": "what Linux is to see, such as 64MiB; without it, what the board has",
     "disk": "the size of the flash, such as 32MiB",
     "latency": "how much later each byte arrives, each way, such as 40ms",

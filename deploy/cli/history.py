@@ -160,12 +160,23 @@ def wanted(board: str, host: str, release: str, kind: str, verdict: str, since: 
         raise UsageError(f"--kind takes {', '.join(KINDS)}, and not {kind!r}")
     if verdict and verdict.lower() not in outcomes:
         raise UsageError(f"--verdict takes {', '.join(outcomes)}, and not {verdict!r}")
-    if since and not re.fullmatch(r"\d{4}(-\d{2}(-\d{2}(T[0-9:]{1,8}Z?)?)?)?", since):
+    if since and not _is_moment(since):
         raise UsageError(f"--since takes a day such as 2026-11-23, and not {since!r}")
     if release and not re.fullmatch(r"[0-9a-fA-F]{1,64}", release):
         raise UsageError(f"--release takes the beginning of a SHA-256, and not {release!r}")
     most = options.count(last, "last", most=_MOST) if last else None
     return Wanted(board, host, release.lower(), kind, outcomes.get(verdict.lower(), ""), since, most)
+
+
+def _is_moment(text: str) -> bool:
+    """Whether it is a moment such as 2026-11-23T21:14:00Z, or the beginning of one: a year, a month, a day, an hour."""
+    if not re.fullmatch(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9]{2}(:[0-9]{2}(:[0-9]{2}Z?)?)?)?)?)?", text):
+        return False
+    try:
+        datetime.fromisoformat(text.removesuffix("Z") + "0000-01-01T00:00:00"[len(text.removesuffix("Z")) :])
+    except ValueError:
+        return False
+    return True
 
 
 def kept(document: dict[str, Any], *, wanted: bool = True) -> int | None:

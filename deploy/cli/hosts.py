@@ -33,7 +33,10 @@ def add(context: Context, board: str, host: str) -> int:
     from deploy import catalogue, remembered
     from deploy.report.console import Screen
 
-    name = catalogue.board(board).name
+    found = catalogue.board(board)
+    name = found.name
+    if found.connection == "loopback":
+        raise UsageError(f"{name} runs on this machine and takes no --host: nothing would ever use it")
     remembered.add(name, host_of(host))
     Screen().say(f"{name} is {host} from now on")
     return 0
@@ -87,6 +90,8 @@ def _forget_key(host: str) -> int:
     from deploy.transport import host_keys
 
     gone = host_keys.forget(host_of(host))
+    if not gone:
+        raise UsageError(f"no key of {host} is remembered in {host_keys.own_file()}")
     Screen().say(f"{gone} keys of {host} forgotten" if gone != 1 else f"the key of {host} is forgotten")
     return 0
 

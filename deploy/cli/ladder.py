@@ -39,7 +39,7 @@ from deploy.transport.protocol import Transport
         deadline="how many seconds the messages of one rung may take",
         memory_limits="the rungs of GOMEMLIMIT, with commas between",
         gc_percents="the rungs of GOGC, with commas between",
-        hard="leave the hard limits out",
+        hard="look for the least hard limit too; --no-hard leaves it out",
     ),
     auto_shortflags=False,
 )

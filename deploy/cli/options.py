@@ -41,7 +41,7 @@ HELP = {
     "api_key_keyring": "SERVICE/USER: where that key lies in your keyring",
     "budget": "what VmRSS plus its error bar is held to, such as 5MiB",
     "peak_budget": "what the peak (VmHWM) is held to; without it the peak is shown and not judged",
-    "keep": "leave the reading out of the history",
+    "keep": "keep the reading in the history; --no-keep leaves it out",
     "explain": "show every proof behind the verdict",
     "messages": "how many messages the live check sends",
     "memory_limit": "GOMEMLIMIT, such as 5MiB",
@@ -64,7 +64,7 @@ HELP = {
     "set_clock": "set the board's clock from this machine's where it is off by more than a day",
     "port": "the port of the gateway's health page on the board's 127.0.0.1",
     "dry_run": "print what would be run, and change nothing",
-    "measure": "leave the reading out",
+    "measure": "take a reading at the end; --no-measure leaves it out",
 }
 
 
@@ -119,6 +119,7 @@ def size_bytes(text: str, flag: str) -> int:
 
 _TIMES = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 _LONG_TIMES = _TIMES | {"m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_WHOLE = (("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0))
 _RATES = {"bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9, "bps": 8.0, "kbps": 8e3, "mbps": 8e6}
 
 
@@ -129,10 +130,16 @@ def seconds(text: str, flag: str, *, most: float = 60.0) -> float:
 
 def duration_s(text: str, flag: str, *, least: float, most: float) -> float:
     """The time in `text`, such as 1s, 10m or 8h, in seconds. Raises UsageError naming the flag."""
-    value = _measure(text, flag, _LONG_TIMES, most, f"a time such as 1s, 10m or 8h (at most {most:g} s)")
+    value = _measure(text, flag, _LONG_TIMES, most, f"a time such as 1s, 10m or 8h (at most {_as_written(most)})")
     if value < least:
         raise UsageError(f"--{flag} takes {least:g} s at least, not {text!r}")
     return value
+
+
+def _as_written(seconds: float) -> str:
+    """A bound as a user would write it: 7776000 -> 90d."""
+    unit, size = next((unit, size) for unit, size in _WHOLE if seconds % size == 0 or unit == "s")
+    return f"{seconds / size:g}{unit}"
 
 
 def bits_per_second(text: str, flag: str) -> float:

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from deploy.bundled import gateway_folder
 from deploy.cli import options
@@ -157,8 +158,8 @@ def _config(place: Place, wishes: Wishes) -> GatewayConfig:
             health_port=port if wishes.port else local.health_port,
             settings=settings,
         )
-    if wishes.base_url and not wishes.base_url.startswith(("https://", "http://")):
-        raise UsageError(f"--base-url takes an https:// address, not {wishes.base_url!r}")
+    if wishes.base_url:
+        _check_address(wishes.base_url)
     ca_pem = options.existing_file(wishes.ca_file, "ca-file").read_bytes() if wishes.ca_file else None
     if ca_pem is not None and b"-----BEGIN CERTIFICATE-----" not in ca_pem:
         raise UsageError(f"--ca-file: {wishes.ca_file} holds no PEM certificate")
@@ -173,6 +174,17 @@ def _config(place: Place, wishes: Wishes) -> GatewayConfig:
         health_port=port,
         settings=settings,
     )
+
+
+def _check_address(text: str) -> None:
+    """Raises UsageError where no Bot API server can be at that address; before a token is asked for."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise UsageError(f"--base-url takes an address such as https://bots.example.org, not {text!r}")
 
 
 def _with_api_key(settings: dict[str, Any], board: Board, flags: Sources) -> dict[str, Any]:

@@ -45,7 +45,7 @@ Tell = Callable[[Event], None]
         "json",
         pid="this process instead of the gateway; the watch ends when it ends",
         interval="the time between two samples, such as 500ms, 1s or 1m",
-        counters="do not ask the gateway for its counters: answering takes memory of its own",
+        counters="ask the gateway for its counters; --no-counters does not, as answering takes memory of its own",
         record="append every event to this file, a JSON line each (docs/json.md)",
     )
     | {"for": "end after so long, such as 10m or 8h; without it at Ctrl-C"},

@@ -103,11 +103,13 @@ class _Selection:
         if found is None and is_range(part):
             found = self._of_range(part)
         if found is None:
-            known = [*self._groups, *self._names]
-            raise UnknownName(
-                _KIND, part, difflib.get_close_matches(part[:60], known, n=3, cutoff=0.5), sorted(self._groups)
-            )
+            known = self._known()
+            raise UnknownName(_KIND, part, difflib.get_close_matches(part[:60], known, n=3, cutoff=0.5), known)
         return found
+
+    def _known(self) -> list[str]:
+        """Every name that a pattern may have: the groups, then the hosts."""
+        return [*sorted(self._groups), *sorted(self._names)]
 
     def _plain(self, text: str) -> set[str] | None:
         """A group, a host or a glob; None where it matches nothing. A group goes before a host of its name."""
@@ -129,7 +131,7 @@ class _Selection:
         except (re.error, RecursionError, OverflowError) as error:
             raise UsageError(f"{part!r} is not a regular expression: {error}") from None
         if found is None:
-            raise UnknownName(_KIND, part, known=sorted(self._groups))
+            raise UnknownName(_KIND, part, known=self._known())
         return found
 
     def _of_regex(self, form: re.Pattern[str]) -> set[str] | None:

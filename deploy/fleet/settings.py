@@ -174,9 +174,10 @@ def _url(text: str) -> None:
 
 
 def board_fault(text: str) -> str:
-    """Why no board is described by `text`, a name or the path of a TOML file; "" where one is. Reads its file."""
+    """Why `text`, a name or the path of a TOML file, describes no host's board; "" where it does. Reads its file."""
     try:
-        catalogue.board(text)
+        if catalogue.board(text).connection == "loopback":
+            return f"the board {shown(text)} is the machine at which you sit, and no host of a fleet"
     except UnknownName as error:
         close = f" (did you mean {error.near[0]}?)" if error.near else ""
         return f"there is no {error.kind} {shown(error.name)}{close}"

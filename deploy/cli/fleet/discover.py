@@ -34,7 +34,7 @@ _MOST_SECONDS = 60.0
         "json",
         interface="only on these links, with commas between, such as eth0; without it on all",
         deadline="how long to wait for answers to the multicast",
-        mdns="leave the multicast out: nobody hears of it then, and only the kernel's table is looked at",
+        mdns="ask by multicast; --no-mdns does not: nobody hears of it then, and only the kernel's table is looked at",
         most="how many addresses are asked at the most",
         write="write an inventory of those that answer to this file, such as fleet.toml, which must not be there yet",
         yes="ask them without asking you first",

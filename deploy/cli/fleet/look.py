@@ -24,6 +24,7 @@ from deploy.cli.fleet.telling import Lines, results_document, show_results, wors
 from deploy.cli.options import help_for
 from deploy.fleet.pool import Deed, each_of, with_last_tries
 from deploy.model.rollout import Result
+from deploy.model.units import show_hosts
 from deploy.report import silent
 
 _FLAGS = help_for("json", **HELP, **SPREAD_HELP)
@@ -49,7 +50,8 @@ def listing(context: Context, inventory: str = "", limit: str = "", json: bool =
         for member in chosen.members
     ]
     screen = Screen()
-    screen.table(f"{len(rows)} hosts of {chosen.inventory.source}", ("name", "host", "board", "site", "groups"), rows)
+    head = ("name", "host", "board", "site", "groups")
+    screen.table(f"{show_hosts(len(rows))} of {chosen.inventory.source}", head, rows)
     show_notes(screen, chosen)
     return 0
 

@@ -34,6 +34,7 @@ from deploy.fleet.settings import checked
 from deploy.model.fleet import PROVISIONING, Member
 from deploy.model.rollout import Result
 from deploy.model.secret import Secret
+from deploy.model.units import show_hosts
 from deploy.provisioning.wish import Wish
 from deploy.report import silent
 from deploy.report.problems import problem_lines, problems_of
@@ -128,7 +129,7 @@ def provision_fleet(
     show_notes(screen, chosen)
     began_s = time.monotonic()
     review = Review(given, accept_new_host_key, may_ask=not json, shown=[])
-    screen.say(f"Asking {len(seats)} hosts, {min(chosen.at_once, len(seats))} at the same time")
+    screen.say(f"Asking {show_hosts(len(seats))}, {min(chosen.at_once, len(seats))} at the same time")
     _look(chosen, seats, review, screen)
     show_changes(seats, screen)
     changing = [seat for seat in seats if seat.is_well and seat.titles]

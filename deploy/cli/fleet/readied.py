@@ -10,6 +10,7 @@ from deploy.cli.fleet.reviewing import Review
 from deploy.cli.fleet.seating import Seat
 from deploy.cli.fleet.telling import worst_exit_code
 from deploy.model.rollout import State
+from deploy.model.units import show_hosts
 from deploy.report.silent import Shows
 
 
@@ -22,7 +23,7 @@ def show_changes(seats: Sequence[Seat], screen: Shows) -> None:
                 changes.setdefault(title, []).append(seat.member.name)
     well = [seat for seat in seats if seat.is_well]
     by_password = sum(seat.entered is not None and seat.entered.by == "password" for seat in well)
-    screen.say(f"Logged in to {len(well)} of {len(seats)} hosts, {by_password} of them by password")
+    screen.say(f"Logged in to {len(well)} of {show_hosts(len(seats))}, {by_password} of them by password")
     if not changes:
         screen.say("Nothing is to be changed.")
         return
@@ -51,7 +52,7 @@ def show_end(seats: Sequence[Seat], screen: Shows, *, dry_run: bool) -> None:
         counts[what] = counts.get(what, 0) + 1
     if dry_run:
         screen.say("\nNothing was changed.")
-    screen.say(f"{len(seats)} hosts: " + ", ".join(f"{count} {what}" for what, count in sorted(counts.items())))
+    screen.say(f"{show_hosts(len(seats))}: " + ", ".join(f"{count} {what}" for what, count in sorted(counts.items())))
 
 
 def _state(seat: Seat) -> str:

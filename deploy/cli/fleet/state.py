@@ -30,7 +30,7 @@ from deploy.history import Kept, latest
 from deploy.model.artifact import RELEASE_ID_LENGTH
 from deploy.model.fleet import Member
 from deploy.model.rollout import Phase, Result, Rollout, State
-from deploy.model.units import show_kib
+from deploy.model.units import show_hosts, show_kib
 from deploy.report import silent
 from deploy.report.fleet import counts_of, totals_line
 
@@ -81,7 +81,7 @@ def status(
     screen = Screen()
     show_notes(screen, chosen)
     head = ("host", "board", "release", "version", "last VmRSS", "verdict", "taken")
-    screen.table(f"{len(rows)} hosts, as this machine remembers them", head, [_cells(row) for row in rows])
+    screen.table(f"{show_hosts(len(rows))}, as this machine remembers them", head, [_cells(row) for row in rows])
     if newest is not None and newest.phase is not Phase.ENDED:
         screen.say(f"rollout {newest.id} is {newest.phase.value}" + (f": {newest.why}" if newest.why else ""))
         screen.say(f"  {PROGRAM} fleet.status --rollout {newest.id}    shows it")

@@ -12,6 +12,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from deploy.cli.fleet.discover import discover
+from deploy.cli.fleet.look import listing
 from deploy.cli.fleet.provision import provision_fleet
 
 
@@ -44,6 +45,20 @@ def test_wishes_that_can_not_be(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "take one of them" in refused(capsys, provision_fleet, inventory=str(table), **flags)
     flags = {"fingerprints": str(table), "accept_new_host_key": True}
     assert "contradict each other" in refused(capsys, provision_fleet, inventory=str(table), **flags)
+
+
+def test_a_zone_that_is_none_is_answered_with_an_example_and_not_with_all_that_there_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "hosts").write_text("root@192.0.2.1\n")
+    said = refused(capsys, provision_fleet, inventory=str(tmp_path / "hosts"), time_zone="Mars/X")
+    assert "cure: Name one such as Europe/Vienna." in said and "Known are" not in said
+
+
+def test_one_host_is_counted_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "hosts").write_text("root@192.0.2.1\n")
+    listing.body(Context(), inventory=str(tmp_path / "hosts"))
+    assert "1 host of " in capsys.readouterr().out
 
 
 def test_nobody_is_asked_for_boards_without_a_yes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -141,11 +141,29 @@ def test_a_history_that_can_not_be_written_spoils_no_reading(capsys: pytest.Capt
 
 
 @pytest.mark.parametrize(
-    "flags", [{"kind": "odd"}, {"verdict": "maybe"}, {"since": "yesterday"}, {"release": "xyz"}, {"last": "0"}]
+    "flags",
+    [
+        {"kind": "odd"},
+        {"verdict": "maybe"},
+        {"since": "yesterday"},
+        {"since": "2026-02-30"},
+        {"since": "2026-13"},
+        {"since": "2026-11-23T24:00"},
+        {"since": "2026-11-23T::"},
+        {"release": "xyz"},
+        {"last": "0"},
+    ],
 )
 def test_a_filter_that_makes_no_sense_is_said_to(flags: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(history.history, **flags) == 2
     assert f"--{next(iter(flags))} takes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("since", ["2026", "2026-11", "2026-11-23", "2026-11-23T21", "2026-11-23T21:16:32Z"])
+def test_since_is_a_moment_or_its_beginning(since: str, capsys: pytest.CaptureFixture[str]) -> None:
+    keep(kept_document())
+    assert ended(history.history, since=since) == 0
+    assert "licheerv" in capsys.readouterr().out
 
 
 def test_a_curve_has_one_block_a_figure_and_the_last_ones_where_there_are_many() -> None:

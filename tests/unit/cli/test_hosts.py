@@ -8,6 +8,7 @@ import pytest
 from invoke.context import Context
 from invoke.exceptions import Exit
 
+from deploy import remembered
 from deploy.cli import hosts
 from deploy.transport import host_keys
 
@@ -38,3 +39,16 @@ def test_nothing_is_forgotten_where_it_is_not_said_what(known: Path, flags: dict
     before = known.read_text()
     assert forget(**flags) == 2
     assert known.read_text() == before
+
+
+def test_a_key_that_nobody_knows_is_not_said_to_be_forgotten(known: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = known.read_text()
+    assert forget(host="192.0.2.99") == 2
+    assert "no key of 192.0.2.99 is remembered in " in capsys.readouterr().err and known.read_text() == before
+
+
+def test_no_host_is_remembered_for_a_board_that_is_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Exit) as ended:
+        hosts.add.body(Context(), board="local", host="root@192.0.2.7")
+    assert ended.value.code == 2 and remembered.hosts() == {}
+    assert "local runs on this machine and takes no --host" in capsys.readouterr().err

@@ -64,6 +64,12 @@ def test_what_is_no_time_is_refused_by_the_flags_name(text: str) -> None:
         options.seconds(text, "latency")
 
 
+def test_the_most_that_a_duration_may_be_is_said_as_a_user_would_write_it() -> None:
+    for most, said in ((90 * 86400.0, "90d"), (600.0, "10m"), (7200.0, "2h"), (0.5, "0.5s")):
+        with pytest.raises(UsageError, match=rf"\(at most {said}\), not"):
+            options.duration_s("99999d", "for", least=0.2, most=most)
+
+
 @pytest.mark.parametrize(
     "text", ["", "10", "mbit", "0kbit", "-1mbit", "1000gbit", "10MiB", "10mb", "1e3bit", "40ms", "٥mbit"]
 )

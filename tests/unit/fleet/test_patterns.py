@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.cli.cures import cure
 from deploy.errors import UnknownName, UsageError
 from deploy.fleet.patterns import select
 from deploy.model.fleet import Inventory, Member
@@ -74,6 +75,16 @@ def test_the_members_that_a_pattern_means_come_in_the_order_of_the_file(pattern:
 @pytest.mark.parametrize("pattern", ["all", "*", "", " , "])
 def test_all_of_them(pattern: str) -> None:
     assert names(pattern) == " ".join(FLEET)
+
+
+def test_what_is_known_is_named_with_some_of_the_hosts_and_not_with_thousands() -> None:
+    for pattern in ("nosuch", "~^nosuch"):
+        with pytest.raises(UnknownName) as caught:
+            select(INVENTORY, pattern)
+        assert {"all", "ungrouped", "riscv", *FLEET} <= set(caught.value.known)
+        assert "edge-001" in cure(caught.value)
+    many = cure(UnknownName("host or group", "nosuch", known=[f"h{number:04}" for number in range(1040)]))
+    assert many.startswith("Known are: h0000, ") and many.endswith(", h0039 and 1,000 more.")
 
 
 @pytest.mark.parametrize("pattern", ["ricsv", "riscv:!ricsv", "riscv:&ricsv", "riscv,ricsv"])

@@ -75,6 +75,13 @@ def test_every_fault_is_told_at_once_with_its_line_and_no_secret_is_repeated(tmp
     assert TOKEN not in told
 
 
+def test_this_machine_is_no_host_of_a_fleet_and_the_line_that_says_so_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadFile) as bad:
+        of(tmp_path, '[defaults]\nboard = "licheerv"\n[hosts.a]\naddress = "10.0.0.1"\nboard = "local"\n')
+    (fault,) = bad.value.faults
+    assert "fleet.toml:5: " in fault and "'local' is the machine at which you sit, and no host of a fleet" in fault
+
+
 def test_a_plain_list_has_ports_comments_and_ranges(tmp_path: Path) -> None:
     found = of(tmp_path, "# the desk\nroot@10.0.0.[1:2]:2222  # two of them\n\nroot@attic\n", "hosts")
     assert [str(each.host) for each in found.members] == ["root@10.0.0.1:2222", "root@10.0.0.2:2222", "root@attic"]
