@@ -91,7 +91,9 @@ def _forget_key(host: str) -> int:
 
     gone = host_keys.forget(host_of(host))
     if not gone:
-        raise UsageError(f"no key of {host} is remembered in {host_keys.own_file()}")
+        raise UsageError(
+            f"no key of {host} is remembered in {host_keys.own_file()} (your ~/.ssh/known_hosts is never changed)"
+        )
     Screen().say(f"{gone} keys of {host} forgotten" if gone != 1 else f"the key of {host} is forgotten")
     return 0
 
