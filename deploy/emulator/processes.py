@@ -13,16 +13,25 @@ from deploy.model.reading import Process
 
 _PAUSE_S = 0.02
 
+_EXEC_S = 0.05
+"""For so long a process may be in the middle of an execve(2)."""
+
+_NO_PROGRAM = 0x4 | 0x200000
+"""PF_EXITING and PF_KTHREAD (the kernel's include/linux/sched.h): it has no environment any more, or never had one."""
+
 
 def start_ticks(pid: int) -> int | None:
     """Field 22 of /proc/PID/stat (proc(5)); None where the process is gone, or only a zombie of it is left."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return None
-    # The name in parentheses may hold anything; what follows its last ")" begins with field 3, the state.
-    fields = stat.rpartition(b")")[2].split()
+    fields = _stat(pid)
     return None if len(fields) < 20 or fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def _stat(pid: int) -> list[bytes]:
+    """The fields of /proc/PID/stat from the third on, the state; none where the process is gone."""
+    with suppress(OSError):
+        # The name in parentheses may hold anything, also a ")".
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    return []
 
 
 def runs(process: Process) -> bool:
@@ -36,11 +45,27 @@ def marked(mark: str) -> Iterator[Process]:
     for folder in Path("/proc").iterdir():
         if not folder.name.isdecimal() or int(folder.name) == os.getpid():
             continue
-        with suppress(OSError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                ticks = start_ticks(int(folder.name))
-                if ticks is not None:
-                    yield Process(int(folder.name), ticks)
+        pid = int(folder.name)
+        if wanted in _environment(pid).split(b"\0") and (ticks := start_ticks(pid)) is not None:
+            yield Process(pid, ticks)
+
+
+def _environment(pid: int) -> bytes:
+    """/proc/PID/environ, b"" where it can't be read. In the middle of an execve(2) it is empty, and is read again."""
+    file, until_s = Path(f"/proc/{pid}/environ"), time.monotonic() + _EXEC_S
+    with suppress(OSError):
+        while not (found := file.read_bytes()) and time.monotonic() < until_s:
+            if not _in_exec(pid):
+                return file.read_bytes()  # it may have ended just now
+            time.sleep(0.001)
+        return found
+    return b""
+
+
+def _in_exec(pid: int) -> bool:
+    """Whether its new stack is not written yet: field 51, env_end, is 0 then; field 9 holds the flags (proc(5))."""
+    fields = _stat(pid)
+    return len(fields) > 48 and fields[48] == b"0" and not int(fields[6]) & _NO_PROGRAM
 
 
 def end(process: Process, number: int = signal.SIGTERM) -> None:

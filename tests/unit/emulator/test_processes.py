@@ -85,6 +85,13 @@ def test_only_the_whole_mark_counts(start: Start, mark: str) -> None:
     assert found == [identified(carrier)]
 
 
+def test_a_process_in_the_middle_of_an_exec_is_not_overlooked(start: Start, mark: str) -> None:
+    again = 'exec sh -c "$0" "$0"'
+    changing = start("sh", "-c", again, again)
+    for _ in range(60):
+        assert [found.pid for found in marked(mark)] == [changing.pid]
+
+
 def test_what_takes_no_term_is_killed_after_its_grace(start: Start, mark: str) -> None:
     stubborn = start("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done")
     assert stubborn.stdout is not None and stubborn.stdout.readline() == b"ready\n"
