@@ -58,9 +58,7 @@ def remember(deployment: Deployment) -> None:
 
 def go_back(board: str, host: str, machine: str, sha256: str) -> None:
     """The record of an earlier release becomes the last one's; without one there is none any more."""
-    record = None
-    with suppress(BadFile):  # what can't be read is none
-        record = recall(board, host, machine, sha256)
+    record = recall_readable(board, host, machine, sha256)
     if record is None:
         _file(board, host, machine).unlink(missing_ok=True)
     else:
@@ -85,6 +83,13 @@ def recall(board: str, host: str, machine: str = "", sha256: str = "") -> Deploy
     `machine` is the emulated machine that stands for the board, "" for the board itself; neither has the other's.
     """
     return _read(_file(board, host, machine, sha256))
+
+
+def recall_readable(board: str, host: str, machine: str = "", sha256: str = "") -> Deployment | None:
+    """As `recall`, but one that has faults is none."""
+    with suppress(BadFile):
+        return recall(board, host, machine, sha256)
+    return None
 
 
 def _read(path: Path) -> Deployment | None:

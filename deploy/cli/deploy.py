@@ -170,12 +170,11 @@ def deploy(
                     return 0
                 try:
                     records = carry_out(steps, job, observer)
-                    with held_interrupts():
-                        _remember(job, place)
+                    _remember(job, place)
                 except BaseException as error:
                     if job.committed:  # also where the reading failed or was cut off
                         error.add_note(f"release {job.release_id} runs")
-                        with suppress(KeyboardInterrupt), held_interrupts():
+                        with suppress(KeyboardInterrupt):
                             _remember(job, place)
                     raise
         seconds = time.monotonic() - began_s
@@ -190,7 +189,8 @@ def deploy(
 
 def _remember(job: Job, place: Place) -> None:
     try:
-        deployments.remember(record_of(job, place))
+        with held_interrupts():
+            deployments.remember(record_of(job, place))
     except OSError as error:
         error.add_note("the new release runs, but there is no record of it to hold a later reading against")
         raise

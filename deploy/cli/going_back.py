@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from deploy.cli import reaching
 from deploy.cli.reaching import Place
 from deploy.cli.service import manager_of
 from deploy.cli.wording import PROGRAM
-from deploy.errors import BadFile, UsageError
+from deploy.errors import UsageError
 from deploy.model.reading import Process
 from deploy.steps.asking import must
 from deploy.steps.roll_back import RollBack
@@ -57,9 +56,8 @@ def way_back(
 
     Raises UsageError where there is no such release, or no gateway.
     """
-    record = None
-    with suppress(BadFile):  # the board has what the way back takes; a record that can't be read is none
-        record = deployments.recall(place.board.name, str(place.host), place.machine)
+    # The board has what the way back takes: a record with faults is not in its way.
+    record = deployments.recall_readable(place.board.name, str(place.host), place.machine)
     is_gateway = record is None or record.command is None
     return way_of(place, transport, prefix=prefix, release=release, note=note, is_gateway=is_gateway)
 

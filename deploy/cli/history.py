@@ -172,8 +172,9 @@ def _is_moment(text: str) -> bool:
     """Whether it is a moment such as 2026-11-23T21:14:00Z, or the beginning of one: a year, a month, a day, an hour."""
     if not re.fullmatch(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9]{2}(:[0-9]{2}(:[0-9]{2}Z?)?)?)?)?)?", text):
         return False
+    begun = text.removesuffix("Z")
     try:
-        datetime.fromisoformat(text.removesuffix("Z") + "0000-01-01T00:00:00"[len(text.removesuffix("Z")) :])
+        datetime.fromisoformat(begun + "0000-01-01T00:00:00"[len(begun) :])
     except ValueError:
         return False
     return True

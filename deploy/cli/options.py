@@ -119,7 +119,6 @@ def size_bytes(text: str, flag: str) -> int:
 
 _TIMES = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 _LONG_TIMES = _TIMES | {"m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_WHOLE = (("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0))
 _RATES = {"bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9, "bps": 8.0, "kbps": 8e3, "mbps": 8e6}
 
 
@@ -138,8 +137,8 @@ def duration_s(text: str, flag: str, *, least: float, most: float) -> float:
 
 def _as_written(seconds: float) -> str:
     """A bound as a user would write it: 7776000 -> 90d."""
-    unit, size = next((unit, size) for unit, size in _WHOLE if seconds % size == 0 or unit == "s")
-    return f"{seconds / size:g}{unit}"
+    unit = next((unit for unit in ("d", "h", "m") if seconds % _LONG_TIMES[unit] == 0), "s")
+    return f"{seconds / _LONG_TIMES[unit]:g}{unit}"
 
 
 def bits_per_second(text: str, flag: str) -> float:
