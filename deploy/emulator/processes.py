@@ -13,8 +13,8 @@ from deploy.model.reading import Process
 
 _PAUSE_S = 0.02
 
-_EXEC_S = 0.05
-"""For so long a process may be in the middle of an execve(2)."""
+_EXEC_S = 2.0
+"""For so long a process may be in the middle of an execve(2): 0.7 s were seen with 50 others at work on each CPU."""
 
 _NO_PROGRAM = 0x4 | 0x200000
 """PF_EXITING and PF_KTHREAD (the kernel's include/linux/sched.h): it has no environment any more, or never had one."""
@@ -51,21 +51,29 @@ def marked(mark: str) -> Iterator[Process]:
 
 
 def _environment(pid: int) -> bytes:
-    """/proc/PID/environ, b"" where it can't be read. In the middle of an execve(2) it is empty, and is read again."""
+    """/proc/PID/environ, b"" where there is none or it can't be read.
+
+    It is empty in the middle of an execve(2) too, and where one ended between its opening and its reading. So it is
+    read again until the kernel says that there is none.
+    """
     file, until_s = Path(f"/proc/{pid}/environ"), time.monotonic() + _EXEC_S
     with suppress(OSError):
-        while not (found := file.read_bytes()) and time.monotonic() < until_s:
-            if not _in_exec(pid):
-                return file.read_bytes()  # it may have ended just now
+        while not (found := file.read_bytes()) and not _has_none(pid) and time.monotonic() < until_s:
             time.sleep(0.001)
         return found
     return b""
 
 
-def _in_exec(pid: int) -> bool:
-    """Whether its new stack is not written yet: field 51, env_end, is 0 then; field 9 holds the flags (proc(5))."""
+def _has_none(pid: int) -> bool:
+    """Whether there is no environment: fields 50 and 51, its start and end, are the same (proc(5)).
+
+    So they are for a moment in the middle of an execve(2) too, but then field 27, the end of the code, is 0: the
+    kernel's load_elf_binary (fs/binfmt_elf.c) writes it last. Field 9 holds the flags.
+    """
     fields = _stat(pid)
-    return len(fields) > 48 and fields[48] == b"0" and not int(fields[6]) & _NO_PROGRAM
+    if len(fields) <= 48 or int(fields[6]) & _NO_PROGRAM:
+        return True
+    return fields[24] != b"0" and fields[47] == fields[48]
 
 
 def end(process: Process, number: int = signal.SIGTERM) -> None:

@@ -109,12 +109,12 @@ class Gateways:
     def _executes(self, pid: int) -> bool:
         """Whether its exec has ended: /proc/PID/exe is the new program a moment before /proc/PID/environ can be read.
 
-        Until then the stack is not written yet, and env_end (the last but one field of /proc/PID/stat, proc(5)) is 0.
-        Looked at after the program: before it, the old program's could be seen.
+        Until then field 27 of /proc/PID/stat (proc(5)), the end of its code, is 0. Looked at after the program: before
+        it, the old program's could be seen.
         """
         with suppress(OSError):
             runs = Path(f"/proc/{pid}/exe").readlink() == self.binary
-            return runs and Path(f"/proc/{pid}/stat").read_text().split()[-2] != "0"
+            return runs and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[24] != "0"
         return False
 
     @staticmethod
