@@ -10,20 +10,27 @@ import pytest
 
 from deploy.cli.cures import REFUSED, cure
 from deploy.errors import Refused
-from deploy.model.artifact import Artifact
 from deploy.model.board import Board
-from deploy.model.facts import ElfIdentity, HostFacts, Installed, OwnUser, Place
+from deploy.model.facts import ElfIdentity, HostFacts, Installed, OwnUser, Part, Place
 from deploy.model.gateway_config import GatewayConfig
 from deploy.model.limits import Limits
 from deploy.model.secret import Secret
 from deploy.model.source import Source
 from deploy.model.target import ELF_OF_GOARCH, Target
 from deploy.steps.face import Job, Plan
-from deploy.steps.preflight import ASSUMED_BINARY_KIB, CLOCK_TOLERANCE_S, Preflight, describe_elf, refuse, runs_here
+from deploy.steps.preflight import (
+    CLOCK_TOLERANCE_S,
+    LEAST_BINARY_KIB,
+    LEAST_GO_PROGRAM_KIB,
+    Preflight,
+    describe_elf,
+    refuse,
+    runs_here,
+)
 from deploy.transport.scripted import ScriptedTransport
 
 NOW_S = 1_760_000_000
-PLACE = Place("/opt/picoclaw", ASSUMED_BINARY_KIB, "/opt", ("rw", "relatime"), "ext4", writable=True)
+PLACE = Place("/opt/picoclaw", LEAST_BINARY_KIB, "/opt", ("rw", "relatime"), "ext4", writable=True)
 FACTS = HostFacts(
     system="Linux",
     machine="riscv64",
@@ -42,32 +49,14 @@ FACTS = HostFacts(
 )
 
 
-def job_for(target: Target, artifact: Artifact | None = None, ca_pem: bytes | None = None) -> Job:
+def job_for(target: Target, ca_pem: bytes | None = None, *, in_repo: bool = True) -> Job:
     board = Board("some-board", "A board", target, 65536)
     config = GatewayConfig(Secret(b"12345:" + b"x" * 35), ca_pem=ca_pem)
-    source = Source(Path("/nowhere"), "./cmd/picoclaw", "picoclaw", in_repo=True)
-    return Job(Plan(board, source, Limits(), config, board.prefix), ScriptedTransport({}), artifact=artifact)
+    source = Source(Path("/nowhere"), "./cmd/picoclaw", "picoclaw", in_repo=in_repo)
+    return Job(Plan(board, source, Limits(), config, board.prefix), ScriptedTransport({}))
 
 
 RISCV = job_for(Target("riscv64"))
-
-
-def artifact(size_bytes: int) -> Artifact:
-    return Artifact(
-        path=Path("/nowhere"),
-        name="picoclaw",
-        size_bytes=size_bytes,
-        sha256="ab" * 32,
-        target=Target("riscv64"),
-        tags=(),
-        ldflags="",
-        package="./cmd/picoclaw",
-        version="1",
-        toolchain="go1.27.3",
-        revision="",
-        source_digest="",
-        elf="",
-    )
 
 
 def refusal(job: Job, facts: HostFacts) -> Refused:
@@ -86,7 +75,7 @@ REASONS: dict[str, dict[str, Any]] = {
     "read_only": {"place": replace(PLACE, writable=False, mount_options=("ro", "noexec"))},
     "noexec": {"place": replace(PLACE, mount_options=("rw", "noexec"))},
     "no_overcommit": {"ram_kib": 28_672, "overcommit": 0},
-    "no_space": {"place": replace(PLACE, free_kib=ASSUMED_BINARY_KIB - 1)},
+    "no_space": {"place": replace(PLACE, free_kib=LEAST_BINARY_KIB - 1)},
     "no_memory_for_files": {"place": replace(PLACE, file_system="tmpfs"), "mem_available_kib": 8_000},
     "clock_off": {"clock_s": 0},
     "no_ca_bundle": {"ca_bundle": ""},
@@ -155,15 +144,20 @@ def test_a_read_only_mount_is_told_from_a_folder_of_somebody_else() -> None:
     assert "can't be written by this login" in foreign.problem
 
 
-def test_what_is_built_needs_its_own_size_and_what_is_there_needs_nothing() -> None:
-    job = job_for(Target("riscv64"), artifact(3_000_000))
-    refuse(job, replace(FACTS, place=replace(PLACE, free_kib=2930)), NOW_S)
-    assert refusal(job, replace(FACTS, place=replace(PLACE, free_kib=2929))).reason == "no_space"
+def test_a_flash_that_is_full_of_what_may_be_asked_for_is_not_refused_before_that_is_known() -> None:
     full = replace(PLACE, free_kib=0)
-    there = Installed("", "", {"ab" * 8: "ab" * 32}, "", "", {})
-    refuse(job, replace(FACTS, place=full, installed=there), NOW_S)
-    broken = replace(there, releases={"ab" * 8: "cd" * 32})
-    assert refusal(job, replace(FACTS, place=full, installed=broken)).reason == "no_space"
+    there = Installed("ab" * 8, "", {"ab" * 8: "ab" * 32}, "", "", {})
+    refuse(RISCV, replace(FACTS, place=full, installed=there), NOW_S)
+    begun = Installed("", "", {"ab" * 8: ""}, "", "", {}, parts={"ab" * 8: Part(4_000_000, "cd" * 32)})
+    refuse(RISCV, replace(FACTS, place=full, installed=begun), NOW_S)
+    assert refusal(RISCV, replace(FACTS, place=full, installed=Installed("", "", {}, "", "", {}))).reason == "no_space"
+
+
+def test_a_program_of_the_users_own_may_be_smaller_than_the_gateway() -> None:
+    small, other = replace(PLACE, free_kib=LEAST_GO_PROGRAM_KIB), job_for(Target("riscv64"), in_repo=False)
+    refuse(other, replace(FACTS, place=small), NOW_S)
+    assert refusal(RISCV, replace(FACTS, place=small)).reason == "no_space"
+    assert refusal(other, replace(FACTS, place=replace(small, free_kib=LEAST_GO_PROGRAM_KIB - 1))).reason == "no_space"
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
