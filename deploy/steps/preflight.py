@@ -34,9 +34,6 @@ _MACHINES = {
 # `uname -m` of a 64-bit kernel that may carry a 32-bit user land: a static 64-bit binary runs there all the same.
 _KERNEL_MACHINES = {"amd64": ("x86_64",), "arm64": ("aarch64",), "riscv64": ("riscv64",)}
 
-ASSUMED_BINARY_KIB = 6 * 1024
-"""What a binary that is not built yet is taken to have: the gateway is 4.5 to 5.5 MiB, by the target."""
-
 LEAST_BINARY_KIB = 4000
 """The gateway is larger for every target: less room is refused before anything is built, all else once its size is
 known."""

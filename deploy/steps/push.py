@@ -22,7 +22,6 @@ from deploy.steps.asking import attempt, failed, must
 from deploy.steps.delivery import HASHERS, Sending, deliver
 from deploy.steps.face import Job, LocalCommand, Observer
 from deploy.steps.packing import FIRST_BYTES, UNPACKERS, WORTH_A_LOOK_BYTES, best, usual
-from deploy.steps.preflight import ASSUMED_BINARY_KIB
 from deploy.steps.space import SWITCHED_MEANWHILE_STATUS, drop, needed_kib, refuse_without_space, to_drop
 from deploy.toolchain import find
 from deploy.transport.packing import can_pack
@@ -30,6 +29,9 @@ from deploy.transport.protocol import Completed, Packed, Script
 
 SLOWEST_LINK_BYTES_S = 8 * 1024
 """A push has this speed's time, and a minute: a link that is slower counts as hanging."""
+
+_ASSUMED_BINARY_KIB = 6 * 1024
+"""What a binary that is not built yet is taken to have: the gateway is 4.5 to 5.5 MiB, by the target."""
 
 _WORTH_IT = 0.2
 """A difference of more than this share of the binary is hardly smaller than all of it, compressed."""
@@ -206,7 +208,7 @@ def _sending(
     job: Job, payload: bytes | Path | Packed, *, packed: str, base: str = "", goes_on: bool = False
 ) -> Sending:
     # The plain size, compressed or not: a dry run, which compresses nothing, shows the same deadline.
-    size_bytes = job.artifact.size_bytes if job.artifact else ASSUMED_BINARY_KIB * KIB
+    size_bytes = job.artifact.size_bytes if job.artifact else _ASSUMED_BINARY_KIB * KIB
     return Sending(
         job.layout,
         job.release_id,

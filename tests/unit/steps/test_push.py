@@ -72,6 +72,16 @@ def test_a_release_that_is_there_in_part_is_sent_again(artifact: Artifact, said:
         assert Push().skip(holding(artifact, current, said)) is None
 
 
+def test_a_broken_release_needs_the_space_of_a_new_one_and_a_whole_one_needs_none(artifact: Artifact) -> None:
+    job = holding(artifact, artifact.release_id, "ab" * 32)
+    installed = replace(job.known.installed, sizes={})
+    job.facts = replace(job.known, installed=installed, place=replace(job.known.place, free_kib=0))
+    with pytest.raises(Refused, match="has 0 KiB free, the release needs 9 KiB"):
+        Push().run(job, Silent())
+    job.facts = replace(job.facts, installed=replace(installed, releases={artifact.release_id: artifact.sha256}))
+    assert Push().skip(job) == f"release {artifact.release_id} is on the board already"
+
+
 def test_what_is_not_built_yet_is_not_on_the_board() -> None:
     job, _ = job_on(older(), None)
     assert Push().skip(job) is None
